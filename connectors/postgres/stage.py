@@ -1,0 +1,115 @@
+"""One batch into the target table: binary COPY into a temporary table, then a merge."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+
+import psycopg
+from psycopg import pq, sql
+from psycopg.errors import NumericValueOutOfRange
+
+from connectors.postgres import merge
+from connectors.postgres.layout import GROUP, PLACE, Cells, Layout, lay_out
+from connectors.postgres.refusals import STAGE
+from connectors.postgres.table import Column, Connection, Table, read_columns, refuse_look_alikes, require
+from mainstem import Mapped, Rejected
+from mainstem.errors import TARGET_REFUSES
+
+_NOT_ADAPTABLE = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, struct.error, RecursionError)
+"""What psycopg's dumpers raise for a value that they cannot write, beside a psycopg.Error without a state."""
+
+_DROP = sql.SQL("DROP TABLE IF EXISTS pg_temp.{}").format(sql.Identifier(STAGE))
+_EMPTY = sql.SQL("TRUNCATE pg_temp.{}").format(sql.Identifier(STAGE))
+_OWN_COLUMNS = {name: Column(name, "int4", 23) for name in (GROUP, PLACE)}
+
+
+class Stage:
+    """The staging table of one connection, and what the catalogue said when it was made."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._columns: Mapping[str, Column] = {}
+        self._statements: dict[tuple[tuple[str, ...], ...], list[bytes]] = {}
+
+    def prepare(self, connection: Connection) -> None:
+        """For a new connection: reads the target's definition (it may have changed) and makes the staging table."""
+        refuse_look_alikes(connection)
+        self._columns = read_columns(connection, self.table)
+        self._statements.clear()
+        connection.execute(_DROP)
+        connection.execute(merge.create_stage(self.table, self._columns))
+
+    def empty(self, connection: Connection) -> None:
+        """Between two batches of one transaction; COMMIT and ROLLBACK empty the stage by themselves."""
+        connection.execute(_EMPTY)
+
+    def write(self, connection: Connection, records: Sequence[Mapped]) -> None:
+        """All rows of the batch, or an error: psycopg's, Rejected or Misconfigured. The caller holds a savepoint."""
+        layout = lay_out(records, key=self.table.key, replacing=self.table.replace_by is not None)
+        if layout is None:
+            return
+        require(self.table, self._columns, {name for group in layout.groups for name in group})
+        self._copy(connection, layout)
+        try:
+            for statement in self._merges(connection, layout):
+                connection.execute(statement, prepare=False)  # a plan made for an empty table is bad for a full one
+            return
+        except NumericValueOutOfRange:
+            overlong = self._overlong(layout)
+            if overlong is None:
+                raise
+        raise overlong
+
+    def _copy(self, connection: Connection, layout: Layout) -> None:
+        columns = self._copied(layout)
+        line: Cells = ()
+        try:
+            with connection.cursor() as cursor, cursor.copy(merge.copy([column.name for column in columns])) as copy:
+                copy.set_types([column.dumped_as for column in columns])
+                write_row = copy.write_row
+                for line in layout.lines:
+                    write_row(line)
+            return
+        except _NOT_ADAPTABLE:
+            refused = _refused(connection, columns, line)
+        except psycopg.Error as error:
+            if error.sqlstate is not None or isinstance(error, psycopg.OperationalError):
+                raise
+            refused = _refused(connection, columns, line)
+        raise refused  # outside the handlers: what psycopg says may hold the value
+
+    def _copied(self, layout: Layout) -> list[Column]:
+        return [_OWN_COLUMNS.get(name) or self._columns[name] for name in layout.columns]
+
+    def _merges(self, connection: Connection, layout: Layout) -> list[bytes]:
+        known = self._statements.get(layout.groups)
+        if known is None:
+            if len(self._statements) >= 64:
+                self._statements.clear()
+            composed = merge.merges(self.table, self._columns, layout.groups)
+            self._statements[layout.groups] = known = [statement.as_bytes(connection) for statement in composed]
+        return known
+
+    def _overlong(self, layout: Layout) -> Rejected | None:
+        """Names the column of an integer that is out of range; the merge's own error does not."""
+        for at, column in enumerate(self._copied(layout)):
+            limit = column.limit
+            if limit and any(line[at] is not None and not -limit <= line[at] < limit for line in layout.lines):
+                return _does_not_fit(column.name, "an integer out of range")
+        return None
+
+
+def _refused(connection: Connection, columns: Sequence[Column], line: Cells) -> Rejected:
+    for column, value in zip(columns, line, strict=True):
+        dumper = connection.adapters.get_dumper_by_oid(column.dumped_as, pq.Format.BINARY)
+        try:
+            if value is not None:
+                memoryview(dumper(type(value), connection).dump(value) or b"")
+        except (*_NOT_ADAPTABLE, psycopg.Error):
+            return _does_not_fit(column.name, f"a value of type {type(value).__name__}")
+    return Rejected("PostgreSQL refuses the record: psycopg cannot write one of its values", code=TARGET_REFUSES)
+
+
+def _does_not_fit(column: str, what: str) -> Rejected:
+    return Rejected(f"PostgreSQL refuses the record: column {column} does not take {what}", code=TARGET_REFUSES)

@@ -1,0 +1,1 @@
+"""Wires the stages into a backbone; the only package that knows them all."""

@@ -1,0 +1,43 @@
+"""What every part of a backbone is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mainstem.codec.avro import Codec
+from mainstem.codec.registry import Registry
+from mainstem.kafka.topics import Admin
+from mainstem.observe.board import Board
+from mainstem.observe.latency import Latencies
+from mainstem.project.model import Project
+
+
+@dataclass(frozen=True)
+class Services:
+    """One process's connections and the places where its parts report."""
+
+    project: Project
+    config: Mapping[str, Any] = field(repr=False)
+    """The Kafka client's properties, passwords included."""
+    registry: Registry
+    codec: Codec
+    admin: Admin
+    board: Board
+    latencies: Latencies
+
+    @classmethod
+    def of(cls, project: Project) -> Services:
+        """Connects lazily: nothing is asked of Kafka or the registry yet."""
+        config = project.kafka.client_properties()
+        registry = registry_of(project)
+        definitions = {topic: schema.definition for topic, schema in project.schemas.items()}
+        return cls(project, config, registry, Codec(registry, definitions), Admin(config), Board(), Latencies())
+
+
+def registry_of(project: Project) -> Registry:
+    """The project's registry; its password goes to the client and nowhere else."""
+    settings = project.registry
+    password = settings.password.reveal() if settings.password else None
+    return Registry(settings.url, user=settings.username, password=password)

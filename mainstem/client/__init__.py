@@ -1,0 +1,1 @@
+"""Publish and subscribe: for services and data teams that are not connectors."""

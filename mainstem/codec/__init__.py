@@ -1,0 +1,1 @@
+"""Event <-> bytes: Avro in the Confluent wire format, the schema registry, and the record headers."""

@@ -1,0 +1,161 @@
+"""Avro in the Confluent wire format: 0x00, the schema's id in 4 bytes, then the Avro bytes.
+
+Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from io import BytesIO
+from typing import Any, cast
+
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+
+from mainstem.codec.coerce import Coercer
+from mainstem.codec.guard import check_safe
+from mainstem.codec.registry import Definition, Registry, value_subject
+from mainstem.errors import (
+    BAD_PAYLOAD,
+    FOREIGN_SCHEMA,
+    NOT_AVRO,
+    SCHEMA_REFUSES,
+    TOO_LARGE,
+    Misconfigured,
+    Rejected,
+)
+from mainstem.event import Data
+
+MAGIC = 0
+FRAME_BYTES = 5
+MAX_BYTES = 8 * 1024 * 1024
+"""A larger value is not decoded: Kafka's own default limit is 1 MiB."""
+
+Decode = Callable[[bytes], Data]
+
+
+class Codec:
+    """Encoders and decoders by topic, for the project's schemas and for whatever else the registry holds."""
+
+    def __init__(self, registry: Registry, schemas: Mapping[str, Definition]) -> None:
+        self._registry = registry
+        self._schemas = schemas
+
+    def encoder(self, topic: str) -> Encoder:
+        """Asks the registry once. Raises Misconfigured when the topic's schema is missing, unsafe or unregistered."""
+        definition = self._definition(topic)
+        check_safe(definition, topic)
+        return Encoder(topic, definition, self._registry.id_of(value_subject(topic), definition))
+
+    def decoder(self, topic: str, *, subject_of: str | None = None) -> Decoder:
+        """Decodes the topic's values. `subject_of` names the topic whose schemas count (a dead letter's origin)."""
+        origin = subject_of or topic
+        reader = self._schemas.get(origin)
+        return Decoder(origin, self._registry, reader)
+
+    def coercer(self, topic: str) -> Coercer:
+        """Converts JSON-typed data to the topic's types, and names the fields that do not fit."""
+        return Coercer(self._definition(topic))
+
+    def topics(self) -> list[str]:
+        """The topics that the project has a schema for."""
+        return sorted(self._schemas)
+
+    def _definition(self, topic: str) -> Definition:
+        if topic not in self._schemas:
+            raise Misconfigured(f"there is no schema for the topic {topic} in schemas/")
+        return self._schemas[topic]
+
+
+class Encoder:
+    """Writes one topic's values with one registered schema."""
+
+    def __init__(self, topic: str, definition: Definition, schema_id: int) -> None:
+        self.topic = topic
+        self.schema_id = schema_id
+        self._definition = definition
+        self._schema = parse_schema(dict(definition))
+        self._frame = bytes([MAGIC]) + schema_id.to_bytes(FRAME_BYTES - 1, "big")
+
+    def encode(self, data: Data | None) -> bytes | None:
+        """The value's bytes; None (a tombstone) stays None. Raises Rejected (MS-104) naming the fields."""
+        if data is None:
+            return None
+        buffer = BytesIO()
+        buffer.write(self._frame)
+        try:
+            schemaless_writer(buffer, self._schema, data)
+        except Exception as error:  # noqa: BLE001 - fastavro raises whatever the wrong value's own type raises
+            raise self._refusal(data, error) from None
+        return buffer.getvalue()
+
+    def _refusal(self, data: Data, error: Exception) -> Rejected:
+        """Says which fields are wrong, without their values: fastavro's own message quotes them."""
+        try:
+            Coercer(self._definition).coerce(data)
+        except Rejected as refused:
+            return refused
+        return Rejected(f"{self.topic}: the value does not encode ({type(error).__name__})", code=SCHEMA_REFUSES)
+
+
+class Decoder:
+    """Reads one topic's values, whichever registered version of its schema wrote them, as the project's own version."""
+
+    def __init__(self, topic: str, registry: Registry, reader: Definition | None) -> None:
+        self.topic = topic
+        self._subject = value_subject(topic)
+        self._registry = registry
+        self._reader = parse_schema(dict(reader)) if reader else None
+        self._reader_definition = reader
+        self._by_id: dict[int, Decode] = {}
+
+    def decode(self, value: bytes, schema_id: int | None = None) -> Data:
+        """The value as a mapping. `schema_id` is given where a header names the schema and the value is bare Avro.
+
+        Raises Rejected: not framed (MS-101), not the topic's schema (MS-102), bytes that do not decode (MS-103).
+        Raises Unreachable when a schema is not known yet and the registry does not answer.
+        """
+        if len(value) > MAX_BYTES:
+            raise Rejected(f"{self.topic}: a value of {len(value)} bytes", code=TOO_LARGE)
+        if schema_id is not None:
+            return self._decoder(schema_id)(bytes(FRAME_BYTES) + value)
+        if len(value) <= FRAME_BYTES - 1 or value[0] != MAGIC:
+            raise Rejected(f"{self.topic}: the value does not start with 0x00 and a schema id", code=NOT_AVRO)
+        read = self._by_id.get(int.from_bytes(value[1:FRAME_BYTES], "big"))
+        if read is None:
+            read = self._decoder(int.from_bytes(value[1:FRAME_BYTES], "big"))
+        return read(value)
+
+    def _decoder(self, schema_id: int) -> Decode:
+        if schema_id not in self._by_id:
+            self._by_id[schema_id] = self._make(schema_id)
+        return self._by_id[schema_id]
+
+    def _make(self, schema_id: int) -> Decode:
+        if not self._registry.has(self._subject, schema_id):
+            raise Rejected(f"schema id {schema_id} is not registered under {self._subject}", code=FOREIGN_SCHEMA)
+        definition = self._registry.definition(schema_id)
+        try:
+            check_safe(definition, self.topic)
+        except Misconfigured as unsafe:
+            raise Rejected(unsafe.cause, code=unsafe.code) from None
+        writer = parse_schema(dict(definition))
+        reader = None if definition == self._reader_definition else self._reader
+        return partial(_read, writer, reader, self.topic, schema_id)
+
+
+def _read(writer: Any, reader: Any, topic: str, schema_id: int, value: bytes) -> Data:
+    buffer = BytesIO(value)
+    buffer.seek(FRAME_BYTES)
+    try:
+        record = schemaless_reader(buffer, writer, reader)
+    except Exception as error:  # noqa: BLE001 - hostile bytes make fastavro raise anything from EOFError to OverflowError
+        raise Rejected(
+            f"{topic}: the bytes do not decode with schema {schema_id} ({type(error).__name__})", code=BAD_PAYLOAD
+        ) from None
+    if buffer.tell() != len(value):
+        raise Rejected(
+            f"{topic}: {len(value) - buffer.tell()} bytes are left after decoding with schema {schema_id}",
+            code=BAD_PAYLOAD,
+        )
+    return cast(Data, record)

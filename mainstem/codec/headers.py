@@ -1,0 +1,85 @@
+"""An event's attributes as record headers: CloudEvents in Kafka's binary mode, plus mainstem's own.
+
+Source: https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from mainstem.event import Event
+
+Headers = Sequence[tuple[str, bytes]]
+
+SPEC_VERSION: Final = "ce_specversion"
+ID: Final = "ce_id"
+SOURCE: Final = "ce_source"
+TYPE: Final = "ce_type"
+TIME: Final = "ce_time"
+SUBJECT: Final = "ce_subject"
+SCHEMA: Final = "ce_dataschema"
+CONTENT_TYPE: Final = "content-type"
+TRACE: Final = "traceparent"
+INGESTED_AT: Final = "mainstem_ingested_at"
+REVISION: Final = "mainstem_revision"
+REPLAY_ID: Final = "mainstem_replay_id"
+REDRIVE_ID: Final = "mainstem_redrive_id"
+REDRIVE_COUNT: Final = "mainstem_redrive_count"
+VALUE_SCHEMA_ID: Final = "__value_schema_id"
+
+ATTRIBUTES: Final = frozenset(
+    {SPEC_VERSION, ID, SOURCE, TYPE, TIME, SUBJECT, SCHEMA, CONTENT_TYPE, TRACE, INGESTED_AT, REVISION}
+)
+_FIXED: Final = ((SPEC_VERSION, b"1.0"), (CONTENT_TYPE, b"application/avro"))
+
+
+def write_headers(event: Event) -> list[tuple[str, bytes]]:
+    """The headers of an event whose id, type, source and time are set."""
+    headers = [
+        *_FIXED,
+        (ID, event.id.encode()),
+        (SOURCE, event.source.encode()),
+        (TYPE, event.type.encode()),
+    ]
+    if event.time is not None:
+        headers.append((TIME, format_time(event.time)))
+    if event.subject is not None:
+        headers.append((SUBJECT, event.subject.encode()))
+    if event.trace is not None:
+        headers.append((TRACE, event.trace.encode()))
+    if event.ingested_at is not None:
+        headers.append((INGESTED_AT, format_time(event.ingested_at)))
+    if event.revision:
+        headers.append((REVISION, str(event.revision).encode()))
+    headers.extend((name, value.encode()) for name, value in event.headers.items())
+    return headers
+
+
+def format_time(time: datetime) -> bytes:
+    """RFC 3339 in UTC, microseconds kept; a time without a zone is taken as UTC."""
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
+
+
+def parse_time(value: bytes | None) -> datetime | None:
+    """The time, or None when the header is missing or not a time: a bad header must not cost the record."""
+    if not value:
+        return None
+    try:
+        return datetime.fromisoformat(value.decode())
+    except ValueError:
+        return None
+
+
+def as_dict(headers: Headers | None) -> dict[str, bytes]:
+    """Headers by name; of a repeated one the last counts, a null value is an empty one."""
+    return {name: value or b"" for name, value in headers or ()}
+
+
+def text(headers: Mapping[str, bytes], name: str) -> str | None:
+    """A header as text; bytes that are not UTF-8 become replacement characters."""
+    value = headers.get(name)
+    return None if value is None else value.decode(errors="replace")

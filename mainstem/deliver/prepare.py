@@ -1,0 +1,68 @@
+"""Messages -> items: decodes and maps a whole batch. Runs in a worker thread; one record's fault stays its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mainstem.codec.avro import Decoder
+from mainstem.codec.message import Message, origin_of, read_event
+from mainstem.deliver.plan import SinkPlan
+from mainstem.errors import FUNCTION_FAILED, MAPPING_FAILED, MainstemError, Misconfigured, Rejected
+from mainstem.event import Event, Partition
+from mainstem.flow.dead_letter import Failure, first_origin
+from mainstem.flow.settlement import Item, scope_of
+from mainstem.sdk.sink import Mapped
+
+
+class Preparer:
+    """Prepares the batches of one sink. `decoder_of` gives the decoder of an origin topic."""
+
+    def __init__(self, plan: SinkPlan, decoder_of: Callable[[str], Decoder]) -> None:
+        self._plan = plan
+        self._decoder_of = decoder_of
+        self._decoders: dict[str, Decoder] = {}
+
+    def prepare(self, messages: Iterable[Message]) -> list[Item]:
+        """Raises Retryable or Misconfigured when the batch as a whole has to wait, a bug in the mapping included."""
+        return [self._prepare(message) for message in messages]
+
+    def _prepare(self, message: Message) -> Item:
+        topic, partition, offset = origin_of(message)
+        is_redriven = topic == self._plan.redrive
+        origin = first_origin(message).topic if is_redriven else topic
+        event = read_event(message, self._decoder(origin))
+        return Item(
+            message,
+            Partition(topic, partition),
+            offset,
+            event.id,
+            scope_of(origin, message.key(), event.id, self._plan.on_failure),
+            is_redriven,
+            self._map(event),
+        )
+
+    def _map(self, event: Event) -> Mapped | Failure:
+        try:
+            if event.payload is None:
+                return Mapped(event, ())
+        except Rejected as error:
+            return Failure(error, self._plan.part, "decode")
+        try:
+            return Mapped(event, list(self._plan.mapping(event)))
+        except Rejected as error:
+            if error.code is Rejected.default:
+                error.code = MAPPING_FAILED
+            return Failure(error, self._plan.part, "map")
+        except MainstemError:
+            raise
+        except Exception as error:
+            # A bug in the author's function is no record's fault: the sink pauses and keeps the record.
+            raise Misconfigured(
+                f"the mapping of {self._plan.part} failed at {event.origin}: {type(error).__name__}",
+                code=FUNCTION_FAILED,
+            ) from error
+
+    def _decoder(self, topic: str) -> Decoder:
+        if topic not in self._decoders:
+            self._decoders[topic] = self._decoder_of(topic)
+        return self._decoders[topic]

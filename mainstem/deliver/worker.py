@@ -1,0 +1,235 @@
+"""One sink's worker: takes partitions over, delivers their batches in order, waits, pauses, leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from mainstem.codec.message import Message, origin_of
+from mainstem.deliver.outbox import Outbox
+from mainstem.deliver.place import Placement
+from mainstem.deliver.plan import SinkPlan
+from mainstem.deliver.prepare import Preparer
+from mainstem.deliver.report import Report
+from mainstem.errors import (
+    FUNCTION_FAILED,
+    OFFSETS_GONE,
+    Fenced,
+    MainstemError,
+    Misconfigured,
+    Retryable,
+    Unreachable,
+)
+from mainstem.event import Partition
+from mainstem.flow.settlement import Item, Settlement
+from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
+from mainstem.sdk.sink import Claim, ParkedKey, Target
+
+PROBE_S = 10.0
+"""How often a paused sink looks whether the person has mended what it needs."""
+RETAKE_S = 2.0
+"""After being fenced: long enough for a zombie to hear from the group that it has lost its partitions."""
+
+
+class Stopped(Exception):
+    """The worker was told to stop while it waited."""
+
+
+class SinkWorker:
+    """Runs one sink until it is stopped. The parts that do I/O are given to it."""
+
+    def __init__(
+        self,
+        plan: SinkPlan,
+        consumer: GroupConsumer,
+        target: Target,
+        preparer: Preparer,
+        outbox: Outbox,
+        report: Report,
+    ) -> None:
+        self._plan = plan
+        self._consumer = consumer
+        self._target = target
+        self._preparer = preparer
+        self._outbox = outbox
+        self._report = report
+        self._placement = Placement(plan, target)
+        self._claims: dict[Partition, Claim] = {}
+        self._generations: dict[Partition, int] = {}
+        self._parked: set[ParkedKey] = set()
+        self._is_stale = False
+        self._stopping = asyncio.Event()
+        self._retakes: set[asyncio.Task[None]] = set()
+
+    def stop(self) -> None:
+        """Finishes the batches at hand, then leaves the group; a wait is broken off."""
+        self._stopping.set()
+        self._consumer.leave()
+
+    async def run(self) -> None:
+        """Ends after `stop`."""
+        try:
+            async for happening in self._consumer.happenings():
+                await self._handle(happening)
+        except Stopped:
+            pass
+        finally:
+            for task in self._retakes:
+                task.cancel()
+            self._report.stopped()
+
+    async def _handle(self, happening: object) -> None:
+        match happening:
+            case Assigned(partitions):
+                await self._take_over(partitions)
+            case Fetched(messages, generation, done):
+                await self._deliver(messages, generation)
+                done()
+            case Revoked(partitions, _, left):
+                await self._leave(partitions)
+                left()
+            case Failed(error):
+                self._report.failed(error)
+
+    async def _take_over(self, partitions: Collection[Partition]) -> None:
+        wanted = [p for p in partitions if self._consumer.holds(p)]
+        if not wanted:
+            self._report.progress()  # another worker has them all
+            return
+        await self._persist(lambda: self._claim(wanted), lambda: any(map(self._consumer.holds, wanted)))
+
+    async def _claim(self, wanted: Sequence[Partition]) -> None:
+        await self._consumer.hold(wanted)
+        claims = await self._target.take_over(wanted)
+        self._parked = set(await self._target.parked(self._plan.topics))
+        for claim in claims:
+            await self._check_still_there(claim)
+            await self._outbox.ship(claim.partition)
+        generation = await self._consumer.start({claim.partition: claim.next_offset for claim in claims})
+        for claim in claims:
+            self._claims[claim.partition] = claim
+            self._generations[claim.partition] = generation
+        self._report.owns(len(self._claims), len(self._parked))
+
+    async def _check_still_there(self, claim: Claim) -> None:
+        """Never jumps over records that retention has deleted before they were delivered, or back to the beginning."""
+        if claim.next_offset is None:
+            return
+        low, high = await self._consumer.bounds(claim.partition)
+        if not low <= claim.next_offset <= high:
+            raise Misconfigured(
+                f"{claim.partition.topic}:{claim.partition.number} holds offsets {low} to {high}, "
+                f"the next one to deliver is {claim.next_offset}",
+                code=OFFSETS_GONE,
+            )
+
+    async def _deliver(self, messages: Sequence[Message], generation: int) -> None:
+        items: list[Item] = []
+
+        async def once() -> None:
+            nonlocal items
+            if self._is_stale:
+                await self._renew()
+            mine = [m for m in messages if self._is_due(m, generation)]
+            if not mine:
+                return
+            if len(items) != len(mine):
+                items = await asyncio.to_thread(self._preparer.prepare, mine)
+            await self._settle(items)
+
+        await self._persist(once, lambda: any(self._is_due(m, generation) for m in messages))
+
+    def _is_due(self, message: Message, generation: int) -> bool:
+        topic, number, offset = origin_of(message)
+        partition = Partition(topic, number)
+        claim = self._claims.get(partition)
+        if claim is None or generation < self._generations[partition]:
+            return False
+        return claim.next_offset is None or offset >= claim.next_offset
+
+    async def _renew(self) -> None:
+        """After a broken connection the outcome of the last commit is unknown: the target knows where we are."""
+        held = [p for p in self._claims if self._consumer.holds(p)]
+        for claim in await self._target.take_over(held):
+            self._claims[claim.partition] = claim
+        self._parked = set(await self._target.parked(self._plan.topics))
+        self._is_stale = False
+
+    async def _settle(self, items: Sequence[Item]) -> None:
+        began = time.perf_counter()
+        ends = {item.partition: item.offset + 1 for item in items}
+        settlement = await self._placement.place(items, self._claims, ends, self._parked)
+        for partition, end in ends.items():
+            self._claims[partition] = replace(self._claims[partition], next_offset=end)
+        self._parked.update(item.scope for item in settlement.parked)
+        self._report.settled(settlement, time.perf_counter() - began, len(self._parked))
+        await self._after(settlement, ends)
+
+    async def _after(self, settlement: Settlement, ends: dict[Partition, int]) -> None:
+        written = {item.partition for item, _ in settlement.letters} | {i.partition for i in settlement.released}
+        for partition in written:
+            await self._persist(partial(self._outbox.ship, partition), partial(self._claims.__contains__, partition))
+        if settlement.released:
+            self._parked = set(await self._target.parked(self._plan.topics))
+        await self._consumer.commit(ends)  # for lag displays only: the offsets that count are in the target
+
+    async def _leave(self, partitions: Collection[Partition]) -> None:
+        for partition in partitions:
+            self._claims.pop(partition, None)
+            self._generations.pop(partition, None)
+        await self._outbox.leave(list(partitions))
+
+    async def _persist(self, attempt: Callable[[], Awaitable[Any]], is_ours: Callable[[], bool]) -> None:
+        """Attempts until it works, or is not ours any more. A record is never given up for a target's fault."""
+        failures = 0
+        while is_ours():
+            try:
+                await attempt()
+            except Fenced as error:
+                await self._fenced(error)
+                return
+            except Retryable as error:
+                failures += 1
+                self._is_stale = self._is_stale or isinstance(error, Unreachable)
+                self._report.waits(error)
+                await self._wait(self._plan.retry.pause(failures, wish_s=error.after_s))
+            except MainstemError as error:
+                self._is_stale = True
+                self._report.pauses(error)
+                await self._wait(PROBE_S)
+            except Exception as error:  # noqa: BLE001 - the boundary to connectors: a bug pauses and keeps the record
+                self._is_stale = True
+                bug = Misconfigured(
+                    f"{self._plan.part} failed: {type(error).__name__}: {error}"[:500], code=FUNCTION_FAILED
+                )
+                self._report.pauses(bug, error)
+                await self._wait(PROBE_S)
+            else:
+                self._report.progress()
+                return
+
+    async def _fenced(self, error: Fenced) -> None:
+        """Leaves what is another's. Should the group say later that it is ours all the same, takes it over anew."""
+        gone = [Partition(*p) for p in error.partitions] or list(self._claims)
+        await self._leave(gone)
+        self._report.fenced(error)
+        task = asyncio.create_task(self._retake(gone))
+        self._retakes.add(task)
+        task.add_done_callback(self._retakes.discard)
+
+    async def _retake(self, partitions: Sequence[Partition]) -> None:
+        await asyncio.sleep(RETAKE_S)
+        still = [p for p in partitions if self._consumer.holds(p) and p not in self._claims]
+        if still:
+            self._consumer.announce(Assigned(still))
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise Stopped

@@ -1,0 +1,1 @@
+"""State machines and decisions that the stages share. No I/O here."""

@@ -1,0 +1,78 @@
+"""The client library's errors as mainstem's: what to do about each."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+
+from mainstem.errors import (
+    CREDENTIALS_REFUSED,
+    FENCED,
+    KAFKA_UNREACHABLE,
+    TOO_LARGE,
+    TOPIC_MISSING,
+    Fenced,
+    MainstemError,
+    Misconfigured,
+    Rejected,
+    Retryable,
+    Unreachable,
+)
+
+_UNREACHABLE = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._RESOLVE,
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._TIMED_OUT,
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.BROKER_NOT_AVAILABLE,
+}
+_FENCED = {
+    KafkaError._FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError._ASSIGNMENT_LOST,
+}
+_MISSING = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+_REFUSED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+
+
+def failure(error: KafkaError | KafkaException, doing: str) -> MainstemError:
+    """The error to raise for what the library reported while `doing` something (`writing raw.till.basket.v1`)."""
+    told: KafkaError = error.args[0] if isinstance(error, KafkaException) else error
+    said = f"{doing}: {told.str()} ({told.name()})"
+    number = told.code()
+    if number in _FENCED:
+        return Fenced(said, code=FENCED)
+    if number in _TOO_LARGE:
+        return Rejected(said, code=TOO_LARGE)
+    if number in _MISSING:
+        return Misconfigured(said, code=TOPIC_MISSING)
+    if number in _REFUSED:
+        return Misconfigured(said, code=CREDENTIALS_REFUSED)
+    if number in _UNREACHABLE:
+        return Unreachable(said, code=KAFKA_UNREACHABLE)
+    return Retryable(said, code=KAFKA_UNREACHABLE)

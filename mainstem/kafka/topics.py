@@ -1,0 +1,150 @@
+"""Topics and groups: make, look at, delete. Calls block: make them from a worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+
+from mainstem.errors import KAFKA_UNREACHABLE, Unreachable
+from mainstem.event import Partition
+from mainstem.kafka.failure import failure
+
+TIMEOUT_S = 10.0
+DEADLINE_S = 30.0
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    replication: int = 1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GroupState:
+    """A consumer group: how many members, and per partition where it stands and where the partition ends."""
+
+    name: str
+    state: str
+    members: int
+    positions: Mapping[Partition, tuple[int | None, int]]
+
+    @property
+    def lag(self) -> int:
+        """Records not yet read, over all partitions; a partition without a committed offset counts as a whole."""
+        return sum(end - (at or 0) for at, end in self.positions.values())
+
+
+class Admin:
+    """What an operator does to topics and groups."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._client = AdminClient(dict(config))
+
+    def topics(self) -> dict[str, int]:
+        """Every topic and its number of partitions. Raises Unreachable when Kafka does not answer."""
+        try:
+            found = self._client.list_topics(timeout=TIMEOUT_S).topics
+        except KafkaException as error:
+            raise failure(error, "listing topics") from None
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        """Kafka's id of each topic that exists; a topic that was deleted and made again has another one."""
+        futures = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=TIMEOUT_S)
+        ids = {}
+        for name, future in futures.items():
+            try:
+                ids[name] = str(future.result().topic_id)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise failure(error, f"describing {name}") from None
+        return ids
+
+    def create(self, specs: Iterable[TopicSpec]) -> list[str]:
+        """Makes the topics that are missing and gives their names. Waits until each can be written to."""
+        there = self.topics()
+        missing = [spec for spec in specs if spec.name not in there]
+        made = [NewTopic(s.name, s.partitions, s.replication, config=dict(s.config)) for s in missing]
+        if made:
+            self._settle(self._client.create_topics(made), "creating", passing=KafkaError.TOPIC_ALREADY_EXISTS)
+            self._until(lambda: {spec.name for spec in missing} <= self.topics().keys(), "new topics to appear")
+        return [spec.name for spec in missing]
+
+    def delete(self, topics: Collection[str]) -> list[str]:
+        """Deletes the topics that exist, and waits until they are gone."""
+        there = sorted(set(topics) & self.topics().keys())
+        if there:
+            self._settle(self._client.delete_topics(there), "deleting", passing=KafkaError.UNKNOWN_TOPIC_OR_PART)
+            self._until(lambda: not set(there) & self.topics().keys(), "topics to go")
+        return there
+
+    def delete_groups(self, groups: Collection[str]) -> None:
+        """Deletes these consumer groups, where they are and nobody is in them."""
+        if groups:
+            futures = self._client.delete_consumer_groups(list(groups), request_timeout=TIMEOUT_S)
+            self._settle(futures, "deleting the group", passing=KafkaError.GROUP_ID_NOT_FOUND)
+
+    def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """The offset after the last record of each partition."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(*p): latest for p in partitions}
+        futures = self._client.list_offsets(asked, request_timeout=TIMEOUT_S)
+        return {
+            Partition(tp.topic, tp.partition): int(self._result(f, "asking for ends").offset)
+            for tp, f in futures.items()
+        }
+
+    def group(self, name: str) -> GroupState:
+        """A group's members, committed offsets and lag; an unknown group is one without members and offsets."""
+        described = self._client.describe_consumer_groups([name], request_timeout=TIMEOUT_S)[name]
+        try:
+            found = described.result()
+            state, members = found.state.name, len(found.members)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                raise failure(error, f"describing the group {name}") from None
+            state, members = "DEAD", 0
+        asked = self._client.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(name)], request_timeout=TIMEOUT_S
+        )
+        committed = self._result(asked[name], f"reading offsets of {name}").topic_partitions
+        offsets = {Partition(tp.topic, tp.partition): int(tp.offset) for tp in committed}
+        ends = self.ends(list(offsets)) if offsets else {}
+        at = {p: None if offset < 0 else offset for p, offset in offsets.items()}
+        return GroupState(name, state, members, {p: (at[p], ends[p]) for p in sorted(at)})
+
+    def groups(self) -> list[str]:
+        """The names of all groups."""
+        listed = self._result(self._client.list_consumer_groups(request_timeout=TIMEOUT_S), "listing groups")
+        return sorted(group.group_id for group in listed.valid)
+
+    def _settle(self, futures: Mapping[str, Future[Any]], doing: str, *, passing: int) -> None:
+        for name, future in futures.items():
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].code() != passing:
+                    raise failure(error, f"{doing} {name}") from None
+
+    def _result(self, future: Future[Any], doing: str) -> Any:
+        try:
+            return future.result()
+        except KafkaException as error:
+            raise failure(error, doing) from None
+
+    def _until(self, holds: Any, what: str) -> None:
+        deadline = monotonic() + DEADLINE_S
+        while not holds():
+            if monotonic() > deadline:
+                raise Unreachable(f"waited {DEADLINE_S:.0f} s in vain for {what}", code=KAFKA_UNREACHABLE)
+            sleep(0.05)

@@ -1,0 +1,1 @@
+"""Streams: a plain function over a topic, hosted in a supervised process of its own."""

@@ -1,0 +1,80 @@
+"""What goes into a step and what comes out of it: bytes, headers and where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+_NO_TIMESTAMP = (0, 0)
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class RawMessage:
+    """One consumed record. Offers the methods of confluent_kafka's Message, so the same code reads both."""
+
+    __slots__ = ("_headers", "_key", "_offset", "_partition", "_timestamp", "_topic", "_value")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a Kafka record
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        timestamp: tuple[int, int] = _NO_TIMESTAMP,
+    ) -> None:
+        self._topic = topic
+        self._partition = partition
+        self._offset = offset
+        self._key = key
+        self._value = value
+        self._headers = headers
+        self._timestamp = timestamp
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return self._partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def value(self) -> bytes | None:
+        """None for a tombstone."""
+        return self._value
+
+    def headers(self) -> Headers:
+        return self._headers
+
+    def timestamp(self) -> tuple[int, int]:
+        """Kind (0: none, 1: set by the producer, 2: by the broker) and milliseconds since the epoch."""
+        return self._timestamp
+
+
+class RawRecord(Protocol):
+    """One record to produce. `partition` below zero: the key's murmur2 hash chooses it."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def partition(self) -> int: ...
+
+
+Step = Callable[[Sequence[RawMessage]], Awaitable[Sequence[RawRecord]]]
+"""Turns a batch, in order within each partition, into what is to be written.
+
+The messages count as done only when every record that it returns is durable. It does not raise for what a record holds:
+an exception ends the engine without acknowledging the batch.
+"""

@@ -1,0 +1,106 @@
+"""What a stream's worker tells: its state, its metrics, its counts and its log lines."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from mainstem.errors import MainstemError
+from mainstem.event import Event, Partition
+from mainstem.flow.dead_letter import Failure
+from mainstem.observe import metrics
+from mainstem.observe.board import Board, State
+from mainstem.observe.logs import logger
+
+log = logger("mainstem.process")
+
+STEP = "process"
+OUTCOMES = ("processed", "skipped", "duplicate", "dead_lettered")
+NAMES_CODE = (AttributeError, ImportError, NameError, TypeError)
+"""Their messages name code. Those of others (ValueError, KeyError) may quote values, which have no place in a log."""
+
+
+class StreamReport:
+    """One stream's side of the board, the metrics and the log. `changed` is called when the state does."""
+
+    def __init__(self, stream: str, board: Board, group: str, changed: Callable[[], None] = lambda: None) -> None:
+        self._stream = stream
+        self._board = board
+        self._group = group
+        self._changed = changed
+        self._log = log.bind(stream=stream)
+        self._said: set[str] = set()
+        self._outcomes = {name: metrics.records.labels(stream, STEP, name) for name in OUTCOMES}
+        self.counts: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
+        board.report(stream, State.STARTING)
+
+    def done(self, outcomes: Mapping[str, int]) -> None:
+        """So many records of a batch came to these outcomes."""
+        for outcome, number in outcomes.items():
+            self._outcomes[outcome].inc(number)
+            self.counts[outcome] += number
+
+    def dead_letter(self, event: Event, failure: Failure) -> None:
+        error = failure.error
+        metrics.dead_letters.labels(self._stream, STEP, error.code.number).inc()
+        self._log.warning(
+            "dead letter",
+            event_id=event.id,
+            trace=event.trace,
+            origin=str(event.origin),
+            step=failure.step,
+            code=error.code.number,
+            cause=error.cause,
+        )
+
+    def progress(self) -> None:
+        """A batch is done, or there is nothing to do."""
+        self._said.clear()
+        was = self._board.parts().get(self._stream)
+        self._board.progress(self._stream)
+        if was is None or was.state is not State.RUNNING:
+            self._changed()
+
+    def waits(self, error: MainstemError) -> None:
+        """A dependency does not answer, or a target asked to wait."""
+        self._say(State.WAITING, error, None)
+
+    def pauses(self, error: MainstemError, bug: BaseException | None = None) -> None:
+        """A person has to change something. Says it once, with the traceback when it is a bug."""
+        self._say(State.PAUSED, error, bug)
+
+    def is_stuck(self) -> bool:
+        """Whether it waits or is paused: for how long nobody knows."""
+        status = self._board.parts().get(self._stream)
+        return status is not None and status.state in {State.WAITING, State.PAUSED}
+
+    def stopped(self) -> None:
+        self._board.report(self._stream, State.STOPPED)
+        self._changed()
+
+    def lag(self, lag: Mapping[tuple[str, int], int]) -> None:
+        """Records that are not done, by partition."""
+        for (topic, number), records in lag.items():
+            metrics.lag.labels(self._group, topic, str(number)).set(records)
+
+    def lost(self, partitions: set[Partition]) -> None:
+        """Partitions that are another worker's now: their lag is that worker's to tell."""
+        for topic, number in partitions:
+            metrics.lag.remove(self._group, topic, str(number))
+
+    def _say(self, state: State, error: MainstemError, bug: BaseException | None) -> None:
+        if self._board.report(self._stream, state, error):
+            self._changed()
+        if error.cause in self._said:
+            return
+        self._said.add(error.cause)
+        seen = {} if bug is None else {"traceback": traceback_of(bug)}
+        self._log.warning(state.value, code=error.code.number, cause=error.cause, fix=error.fix, **seen)
+
+
+def traceback_of(bug: BaseException) -> str:
+    """Its frames and its class; its message only where that names code."""
+    frames = "".join(traceback.format_tb(bug.__traceback__))
+    said = f": {bug}" if isinstance(bug, NAMES_CODE) else ""
+    return f"{frames}{type(bug).__name__}{said}"

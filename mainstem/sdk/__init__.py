@@ -1,0 +1,1 @@
+"""What authors of connectors, streams and mappings write against."""
