@@ -4,6 +4,7 @@ from mainstem.client.publisher import Publisher
 from mainstem.client.subscriber import Subscriber
 from mainstem.errors import (
     Code,
+    Fenced,
     FieldError,
     MainstemError,
     Misconfigured,
@@ -41,6 +42,7 @@ __all__ = [
     "Code",
     "Data",
     "Event",
+    "Fenced",
     "FieldError",
     "Guarantee",
     "Letter",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from mainstem.codec.avro import Codec
 from mainstem.codec.registry import Registry
@@ -34,6 +34,13 @@ class Services:
         registry = registry_of(project)
         definitions = {topic: schema.definition for topic, schema in project.schemas.items()}
         return cls(project, config, registry, Codec(registry, definitions), Admin(config), Board(), Latencies())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the connections that are kept open between calls."""
+        self.registry.close()
 
 
 def registry_of(project: Project) -> Registry:

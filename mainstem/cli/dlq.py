@@ -52,7 +52,9 @@ def list_(  # noqa: PLR0913 - these are the command's options
     states = (*OPEN, DELIVERED, DROPPED) if all_ else OPEN
     wanted = Selection(frozenset(cause or ()), frozenset(code or ()), everything=True)
     rows: list[dict[str, Any]] = []
-    for box in read_boxes(open_services(project), dlq):
+    with open_services(project) as services:
+        boxes = read_boxes(services, dlq)
+    for box in boxes:
         found = [letter for letter in box.letters if letter.state in states and wanted.takes(letter)]
         if letters:
             rows += [_letter_row(box.dlq, letter) for letter in found]
@@ -73,20 +75,20 @@ def show(
     project: ProjectOption = HERE,
 ) -> None:
     """One dead letter: the original record, and why it is one."""
-    services = open_services(project)
-    found = [
-        (box.dlq, candidate)
-        for box in read_boxes(services, dlq)
-        for candidate in box.letters
-        if letter in {candidate.event_id, str(candidate.place), str(candidate.origin)}
-    ]
-    if not found:
-        raise Misconfigured(f"there is no dead letter {letter}", fix="see `mainstem dlq list --letters --all`")
-    if reveal:
-        say(REVEALED)
-    decoded = Decoded(services, reveal=reveal)
-    for name, one in found:
-        show_item(_described(name, one, decoded), output)
+    with open_services(project) as services:
+        found = [
+            (box.dlq, candidate)
+            for box in read_boxes(services, dlq)
+            for candidate in box.letters
+            if letter in {candidate.event_id, str(candidate.place), str(candidate.origin)}
+        ]
+        if not found:
+            raise Misconfigured(f"there is no dead letter {letter}", fix="see `mainstem dlq list --letters --all`")
+        if reveal:
+            say(REVEALED)
+        decoded = Decoded(services, reveal=reveal)
+        for name, one in found:
+            show_item(_described(name, one, decoded), output)
 
 
 @app.command()
@@ -121,20 +123,20 @@ def redrive(  # noqa: PLR0913 - these are the command's options
     )
     if selection.names_nothing:
         raise typer.BadParameter("say which letters: --cause, --code, --key, --id, --since, --until or --all")
-    services = open_services(project)
-    agreed = _plan(services, dlq, selection, force=force)
-    if plan and plan != agreed.hash:
-        raise redriving.plan_changed(plan, agreed)
-    _tell_plan(agreed)
-    if not execute:
-        show_rows([_letter_row(agreed.dlq, letter) for letter in agreed.letters], LETTER_COLUMNS, output)
-        say(
-            f"nothing was changed; plan {agreed.hash}: run it with --execute"
-            if agreed.letters
-            else "nothing to redrive"
-        )
-    elif agreed.letters:
-        _execute(services, agreed, rate, wait, output)
+    with open_services(project) as services:
+        agreed = _plan(services, dlq, selection, force=force)
+        if plan and plan != agreed.hash:
+            raise redriving.plan_changed(plan, agreed)
+        _tell_plan(agreed)
+        if not execute:
+            show_rows([_letter_row(agreed.dlq, letter) for letter in agreed.letters], LETTER_COLUMNS, output)
+            say(
+                f"nothing was changed; plan {agreed.hash}: run it with --execute"
+                if agreed.letters
+                else "nothing to redrive"
+            )
+        elif agreed.letters:
+            _execute(services, agreed, rate, wait, output)
 
 
 def _plan(services: Services, dlq: str, selection: Selection, *, force: bool) -> redriving.RedrivePlan:

@@ -28,8 +28,9 @@ def list_(
     project: ProjectOption = HERE,
 ) -> None:
     """The groups of mainstem's sinks and streams."""
-    admin = open_services(project).admin
-    found = [admin.group(name) for name in admin.groups() if all_ or name.startswith("mainstem.")]
+    with open_services(project) as services:
+        names_of_all = services.admin.groups()
+        found = [services.admin.group(name) for name in names_of_all if all_ or name.startswith("mainstem.")]
     rows = [{"group": g.name, "state": g.state, "members": g.members, "lag": g.lag} for g in found]
     show_rows(rows, LIST_COLUMNS, output)
 
@@ -46,19 +47,25 @@ def describe(
     The lag counts offsets, so transactions' markers count too. A sink that keeps its offsets in its target commits them
     to the group for this display only.
     """
-    services = open_services(project)
-    found = services.admin.group(_group_name(services, group))
-    if not found.members and not found.positions:
-        raise Misconfigured(
-            f"there is no group {found.name}", fix="start it with `mainstem run`; see `mainstem group list`"
-        )
-    rows = _partitions(found)
-    if output is Format.TABLE:
-        say(f"{found.name}: {found.state.lower()}, {found.members} members, lag {found.lag}")
-        show_rows(rows, PARTITION_COLUMNS, output)
-        return
-    whole = {"group": found.name, "state": found.state, "members": found.members, "lag": found.lag, "partitions": rows}
-    show_item(whole, output)
+    with open_services(project) as services:
+        found = services.admin.group(_group_name(services, group))
+        if not found.members and not found.positions:
+            raise Misconfigured(
+                f"there is no group {found.name}", fix="start it with `mainstem run`; see `mainstem group list`"
+            )
+        rows = _partitions(found)
+        if output is Format.TABLE:
+            say(f"{found.name}: {found.state.lower()}, {found.members} members, lag {found.lag}")
+            show_rows(rows, PARTITION_COLUMNS, output)
+            return
+        whole = {
+            "group": found.name,
+            "state": found.state,
+            "members": found.members,
+            "lag": found.lag,
+            "partitions": rows,
+        }
+        show_item(whole, output)
 
 
 def _group_name(services: Services, group: str) -> str:

@@ -101,7 +101,8 @@ def progress(doing: str, total: int | None) -> Iterator[Progress]:
 
 _PLAIN: Sequence[tuple[tuple[type, ...], Callable[[Any], Any]]] = (
     ((Enum,), lambda value: value.value),
-    ((type(None), bool, int, float, str), lambda value: value),
+    ((type(None), bool, float, str), lambda value: value),
+    ((int,), lambda value: value if -(2**63) <= value < 2**64 else str(value)),  # what JSON writers and readers take
     ((Origin, Decimal, UUID), str),
     ((datetime,), lambda value: h.format_time(value).decode()),
     ((date, time), lambda value: value.isoformat()),

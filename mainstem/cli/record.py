@@ -31,22 +31,22 @@ def trace(
     project: ProjectOption = HERE,
 ) -> None:
     """Every place at the ends of all topics where the event stands, in the order in which it came there."""
-    services = open_services(project)
-    topics = [t for t in services.admin.topics() if not (names.is_internal(t) or t.startswith("__"))]
-    with reading(services.config) as reader:
-        found = [message for topic in topics for message in _of_event(reader, topic, depth, event_id)]
-    found.sort(key=lambda message: message.timestamp()[1])
-    rows: list[dict[str, Any]] = []
-    for message in found:
-        topic = origin_of(message).topic
-        statuses = read_statuses(services.config, topic) if names.is_dead_letters(topic) else {}
-        letter = project_letters(topic, [message], statuses).letters[0]
-        says = f"{letter.state}: {letter.fault.message}" if names.is_dead_letters(topic) else None
-        rows.append({"place": letter.place, "published": letter.written_at, "key": letter.key, "says": says})
-    show_rows(rows, COLUMNS, output)
-    if not rows:
-        say(f"{event_id} is not among the last {depth} offsets of each partition of {len(topics)} topics")
-        raise typer.Exit(PROBLEMS)
+    with open_services(project) as services:
+        topics = [t for t in services.admin.topics() if not (names.is_internal(t) or t.startswith("__"))]
+        with reading(services.config) as reader:
+            found = [message for topic in topics for message in _of_event(reader, topic, depth, event_id)]
+        found.sort(key=lambda message: message.timestamp()[1])
+        rows: list[dict[str, Any]] = []
+        for message in found:
+            topic = origin_of(message).topic
+            statuses = read_statuses(services.config, topic) if names.is_dead_letters(topic) else {}
+            letter = project_letters(topic, [message], statuses).letters[0]
+            says = f"{letter.state}: {letter.fault.message}" if names.is_dead_letters(topic) else None
+            rows.append({"place": letter.place, "published": letter.written_at, "key": letter.key, "says": says})
+        show_rows(rows, COLUMNS, output)
+        if not rows:
+            say(f"{event_id} is not among the last {depth} offsets of each partition of {len(topics)} topics")
+            raise typer.Exit(PROBLEMS)
 
 
 def _of_event(reader: Reader, topic: str, depth: int, event_id: str) -> list[Message]:

@@ -56,10 +56,10 @@ def plan(  # noqa: PLR0913 - these are the command's options
 ) -> None:
     """What a replay would deliver, and what that does to the target. The plan is kept and can be run by its hash."""
     extent = read_extent(from_, to, everything=all_, by_event_time=event_time)
-    services = open_services(project)
-    job = _plan(services, sink, extent, rate)
-    show_item(_described(job.plan), output)
-    say(f"nothing was changed; run it with: mainstem replay run --plan {job.hash} --execute")
+    with open_services(project) as services:
+        job = _plan(services, sink, extent, rate)
+        show_item(_described(job.plan), output)
+        say(f"nothing was changed; run it with: mainstem replay run --plan {job.hash} --execute")
 
 
 @app.command()
@@ -82,17 +82,17 @@ def run(  # noqa: PLR0913 - these are the command's options
     if bool(sink) + bool(plan) + bool(resume) != 1:
         raise typer.BadParameter("name a sink, or a --plan, or a replay to --resume")
     extent = read_extent(from_, to, everything=all_, by_event_time=event_time) if sink else None
-    services = open_services(project)
-    if extent is not None:
-        job = _plan(services, sink, extent, rate)
-    else:
-        job = _planned(services, plan) if plan else replaying.find_job(services.config, resume)
-    if not execute:
-        show_item(_described(job.plan), output)
-        again = f"--resume {job.id}" if resume else f"--plan {job.hash}"
-        say(f"nothing was changed; run it with: mainstem replay run {again} --execute")
-        return
-    _execute(services, job, output)
+    with open_services(project) as services:
+        if extent is not None:
+            job = _plan(services, sink, extent, rate)
+        else:
+            job = _planned(services, plan) if plan else replaying.find_job(services.config, resume)
+        if not execute:
+            show_item(_described(job.plan), output)
+            again = f"--resume {job.id}" if resume else f"--plan {job.hash}"
+            say(f"nothing was changed; run it with: mainstem replay run {again} --execute")
+            return
+        _execute(services, job, output)
 
 
 @app.command()
@@ -103,12 +103,12 @@ def status(
     project: ProjectOption = HERE,
 ) -> None:
     """How far replays are."""
-    services = open_services(project)
-    if replay:
-        job = replaying.find_job(services.config, replay)
-        show_item({**_status(job), "positions": job.positions, "rejections": _rejections(job)}, output)
-        return
-    show_rows([_status(job) for job in replaying.read_jobs(services.config)], STATUS_COLUMNS, output)
+    with open_services(project) as services:
+        if replay:
+            job = replaying.find_job(services.config, replay)
+            show_item({**_status(job), "positions": job.positions, "rejections": _rejections(job)}, output)
+            return
+        show_rows([_status(job) for job in replaying.read_jobs(services.config)], STATUS_COLUMNS, output)
 
 
 def read_extent(
@@ -150,7 +150,6 @@ def _plan(services: Services, part: str, extent: replaying.Extent, rate: float) 
         extent=extent,
         effect=replaying.effect(connector.guarantee, replaying.manner_of(connector)),
         records_s=rate or None,
-        topic_ids=services.admin.topic_ids(spec.topics),
     )
     job = replaying.planned(replaying.plan(services.config, request))
     asyncio.run(replaying.keep(services.config, job))
@@ -188,14 +187,12 @@ def _execute(services: Services, job: Job, output: Format) -> None:
 
 async def _replay(services: Services, spec: SinkSpec, job: Job) -> Job:
     retry = RetryPolicy(spec.delivery.retry.attempts, spec.delivery.retry.first_s, spec.delivery.retry.max_s)
-    topic_ids = await asyncio.to_thread(services.admin.topic_ids, spec.topics)
     with progress("replaying", job.plan.records) as bar:
         async with replay_delivery(services, spec, job.id) as deliver:
             return await replaying.run(
                 services.config,
                 job,
                 deliver,
-                topic_ids=topic_ids,
                 retry=retry,
                 on_progress=lambda now: bar.update(bar.task_ids[0], completed=now.settled),
             )

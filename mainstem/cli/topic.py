@@ -38,19 +38,24 @@ def list_(
 
     Records are counted by offsets: transactions' markers and what compaction has removed are counted too.
     """
-    services = open_services(project)
-    found = {
-        name: count
-        for name, count in sorted(services.admin.topics().items())
-        if internal or not (names.is_internal(name) or name.startswith("__"))
-    }
-    schema_ids = _schema_ids(services)
-    with reading(services.config) as reader:
-        rows = [
-            {"topic": name, "partitions": count, "records": _records(reader, name), "schema_id": schema_ids.get(name)}
-            for name, count in found.items()
-        ]
-    show_rows(rows, LIST_COLUMNS, output)
+    with open_services(project) as services:
+        found = {
+            name: count
+            for name, count in sorted(services.admin.topics().items())
+            if internal or not (names.is_internal(name) or name.startswith("__"))
+        }
+        schema_ids = _schema_ids(services)
+        with reading(services.config) as reader:
+            rows = [
+                {
+                    "topic": name,
+                    "partitions": count,
+                    "records": _records(reader, name),
+                    "schema_id": schema_ids.get(name),
+                }
+                for name, count in found.items()
+            ]
+        show_rows(rows, LIST_COLUMNS, output)
 
 
 @app.command()
@@ -69,17 +74,17 @@ def tail(  # noqa: PLR0913 - these are the command's options
 ) -> None:
     """The last records of a topic, decoded; or the first ones from somewhere on."""
     start = (parse_place(from_) or parse_time(from_)) if from_ else None
-    services = open_services(project)
-    if reveal:
-        say(REVEALED)
-    decoded = Decoded(services, reveal=reveal)
-    with reading(services.config) as reader:
-        ends = {partition: end for partition, (_, end) in reader.whole([topic]).items()}
-        found = last(reader, topic, count) if start is None else first(reader, _from(reader, topic, start), count)
-        _show([decoded.row(message) for message in found], output)
-        if follow:
-            for message in _following(reader, topic, ends):
-                _show_one(decoded.row(message), output)
+    with open_services(project) as services:
+        if reveal:
+            say(REVEALED)
+        decoded = Decoded(services, reveal=reveal)
+        with reading(services.config) as reader:
+            ends = {partition: end for partition, (_, end) in reader.whole([topic]).items()}
+            found = last(reader, topic, count) if start is None else first(reader, _from(reader, topic, start), count)
+            _show([decoded.row(message) for message in found], output)
+            if follow:
+                for message in _following(reader, topic, ends):
+                    _show_one(decoded.row(message), output)
 
 
 def last(reader: Reader, topic: str, count: int) -> list[Message]:

@@ -38,6 +38,7 @@ class Publisher:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        self._stack.enter_context(self._registry)
         await self._stack.enter_async_context(self._producer)
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from mainstem.codec.avro import Codec, Decoder
 from mainstem.codec.message import Message, origin_of, read_event
@@ -20,17 +20,24 @@ BATCH = 1000
 class Subscriber:
     """Hands out decoded events in batches, in order within a partition.
 
-        subscriber = Subscriber("localhost:9092", registry="http://localhost:8081")
-        async for events in subscriber.follow(["payments.payment_settled.v1"], group="finance-dashboard"):
-            ...
+        async with Subscriber("localhost:9092", registry="http://localhost:8081") as subscriber:
+            async for events in subscriber.follow(["payments.payment_settled.v1"], group="finance-dashboard"):
+                ...
 
     An event whose bytes do not decode is handed out too; reading its `data` raises Rejected.
     """
 
     def __init__(self, bootstrap: str, *, registry: str, config: Mapping[str, Any] | None = None) -> None:
         self._config = {"bootstrap.servers": bootstrap, **(config or {})}
-        self._codec = Codec(Registry(registry), {})
+        self._registry = Registry(registry)
+        self._codec = Codec(self._registry, {})
         self._decoders: dict[str, Decoder] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._registry.close()
 
     async def follow(self, topics: Sequence[str], *, group: str, batch: int = BATCH) -> AsyncIterator[list[Event]]:
         """Follows topics as a member of a group, for ever; starts at the beginning where the group is new.

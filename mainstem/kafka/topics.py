@@ -126,6 +126,8 @@ class Admin:
     def groups(self) -> list[str]:
         """The names of all groups."""
         listed = self._result(self._client.list_consumer_groups(request_timeout=TIMEOUT_S), "listing groups")
+        if listed.errors and not listed.valid:
+            raise failure(listed.errors[0], "listing groups")
         return sorted(group.group_id for group in listed.valid)
 
     def _settle(self, futures: Mapping[str, Future[Any]], doing: str, *, passing: int) -> None:

@@ -162,7 +162,7 @@ class TransactionalSink(Settings, ABC):
 
     @abstractmethod
     def open(self, identity: SinkIdentity) -> AbstractAsyncContextManager[Target]:
-        """Connects for one worker and makes the control tables where they are missing."""
+        """For one worker; it may connect, and make its control tables, with the first call only."""
 
     async def check(self) -> None:
         """For `mainstem doctor`: raises Misconfigured or Unreachable when the target cannot be written to."""

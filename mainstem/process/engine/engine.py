@@ -87,7 +87,8 @@ class Engine:
             ends = {tp: (await consumer.position(tp), consumer.highwater(tp)) for tp in held}
         except (ConsumerNotStarted, RuntimeError):  # aiokafka's errors are RuntimeErrors: the partition has just gone
             return None
-        if self._app.rebalancing or not self._app.flow_control.is_active():
+        has_joined = bool(self._app.consumer_generation_id)
+        if not has_joined or self._app.rebalancing or not self._app.flow_control.is_active():
             return None
         is_idle = self._batches.is_idle and self._stream_is_empty()
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from mainstem.errors import Misconfigured
 from mainstem.event import Partition
 from mainstem.flow.letter_status import WAITING
 from mainstem.kafka.reader import Reader, reading
+from mainstem.kafka.topics import Admin
 from mainstem.recover.letters import parse_origin, read_statuses
 from mainstem.recover.replay.ranges import Bounds, Extent, Range, ReplayPlan, freeze
 
@@ -33,7 +34,6 @@ class Request:
     effect: str
     """What the target's guarantee makes of it."""
     records_s: float | None = None
-    topic_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan(config: Mapping[str, Any], request: Request) -> ReplayPlan:
@@ -55,7 +55,7 @@ def plan(config: Mapping[str, Any], request: Request) -> ReplayPlan:
         extent_since=extent.since,
         extent_until=extent.until,
         by_event_time=extent.by_event_time,
-        topic_ids={part.topic: request.topic_ids[part.topic] for part in ranges if part.topic in request.topic_ids},
+        topic_ids=Admin(config).topic_ids({part.topic for part in ranges}),
         holes=tuple(holes),
         keys=len(count.keys),
         keys_are_more=len(count.keys) >= COUNTED_KEYS,

@@ -14,6 +14,7 @@ from mainstem.event import Partition
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.producer import DurableProducer
 from mainstem.kafka.reader import Ranges, Reader, reading
+from mainstem.kafka.topics import Admin
 from mainstem.kafka.transaction import TransactionalProducer
 from mainstem.recover.pace import Pace
 from mainstem.recover.replay.jobs import Job, JobState, Outcome, find_job, record_of
@@ -45,7 +46,6 @@ async def run(
     job: Job,
     deliver: Deliver,
     *,
-    topic_ids: Mapping[str, str],
     retry: RetryPolicy = DEFAULT_RETRY,
     batch_records: int = BATCH_RECORDS,
     on_progress: Callable[[Job], object] = lambda job: None,
@@ -56,7 +56,7 @@ async def run(
     runs the same replay, and whatever `deliver` raises once the retries are used up: it can be resumed then.
     """
     async with TransactionalProducer(config, f"mainstem.replay.{job.id}") as producer:
-        job = await asyncio.to_thread(_take_up, config, job, topic_ids)
+        job = await asyncio.to_thread(_take_up, config, job)
         replay = _Replay(config, producer, deliver, retry, batch_records)
         replay.on_progress = on_progress
         try:
@@ -130,14 +130,15 @@ class _Replay:
         self.on_progress(job)
 
 
-def _take_up(config: Mapping[str, Any], job: Job, topic_ids: Mapping[str, str]) -> Job:
+def _take_up(config: Mapping[str, Any], job: Job) -> Job:
     """The job as it was last written down: read after its former runner is fenced, so that it cannot move any more."""
     stored = find_job(config, job.id)
     if stored.state is JobState.DONE:
         raise Refused(f"replay {job.id} is done", code=PLAN_CHANGED)
+    there = Admin(config).topic_ids(stored.plan.topic_ids)
     for topic, planned_id in stored.plan.topic_ids.items():
-        if topic_ids.get(topic, planned_id) != planned_id:
-            raise Refused(f"{topic} was deleted and made again since the plan was made", code=PLAN_CHANGED)
+        if there.get(topic) != planned_id:
+            raise Refused(f"{topic} was deleted since the plan was made", code=PLAN_CHANGED)
     with reading(config) as reader:
         for partition, (start, _) in remaining(stored.plan.ranges, stored.next_offsets).items():
             low, _ = reader.bounds(partition)

@@ -62,13 +62,13 @@ class Place:
     def dlq(self) -> str:
         return f"{self.stream}.dlq"
 
-    def write_stream(self, body: str, *, arguments: str = "event", tables: str = "") -> None:
+    def write_stream(self, body: str, *, define: str = "def", arguments: str = "event", tables: str = "") -> None:
         """Writes streams/<stream>.py: `body` is the inside of the function."""
         lines = "\n".join(f"    {line}" for line in body.splitlines())
         code = (
-            "import os, time\nfrom mainstem import Event, Rejected, stream\n\n"
+            "import asyncio\nfrom mainstem import Event, Rejected, stream\n\n"
             f"@stream(reads={self.reads!r}, writes={self.writes!r}, tables={{{tables}}})\n"
-            f"def {self.stream}({arguments}):\n{lines}\n"
+            f"{define} {self.stream}({arguments}):\n{lines}\n"
         )
         (self.folder / "streams" / f"{self.stream}.py").write_text(code)
 

@@ -41,7 +41,7 @@ def abort(place: Place, records: list[Record]) -> None:
 
 
 async def test_five_kills_lose_nothing_and_keep_the_order_of_each_key(place: Place, start: Start) -> None:
-    place.write_stream("time.sleep(0.001)\nreturn event")
+    place.write_stream("await asyncio.sleep(0.03)\nreturn event", define="async def")
     await place.producer.send([place.record(n, key=f"k{n % 40}") for n in range(2000)])
     stream = await start()
     for killed in range(1, 6):
@@ -124,7 +124,8 @@ async def test_a_gentle_stop_commits_all_and_a_restart_does_nothing_twice(place:
     await place.producer.send([place.record(20, key="k")])
     await until(lambda: second.counts.get("processed") == 1)
     assert len(place.read(place.writes)) == 21
-    assert f'kafka_consumergroup_lag{{consumergroup="mainstem.{place.stream}"'.encode() in metrics.merged()
+    lag = f'kafka_consumergroup_lag{{consumergroup="mainstem.{place.stream}"'.encode()
+    await until(lambda: lag in metrics.merged())
 
 
 async def test_a_table_is_whole_before_the_first_record_and_stays_fresh(place: Place, start: Start) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from mainstem.codec import headers as h
 from mainstem.codec.message import Message
 from mainstem.devstack import Stack
-from mainstem.errors import TARGET_REFUSES, Rejected
+from mainstem.errors import TARGET_REFUSES, Rejected, Unreachable
 from mainstem.flow.dead_letter import Failure, dead_letter, first_origin
 from mainstem.flow.letter_status import TOPIC as LETTERS
 from mainstem.flow.letter_status import WAITING, status_record
@@ -80,6 +81,20 @@ def ids(messages: Sequence[Message]) -> list[str]:
     return [h.as_dict(message.headers())[h.ID].decode() for message in messages]
 
 
+def wait_until_led(config: Mapping[str, Any], topics: Sequence[str]) -> None:
+    """A topic that has just been made has no leader for a moment."""
+    deadline = monotonic() + 30
+    with reading(config) as reader:
+        while True:
+            try:
+                reader.whole(topics)
+            except Unreachable:
+                assert monotonic() < deadline
+                sleep(0.05)
+            else:
+                return
+
+
 @pytest.fixture
 def shop(stack: Stack) -> Iterator[Shop]:
     config = {"bootstrap.servers": stack.bootstrap, "log_level": 0}
@@ -90,5 +105,6 @@ def shop(stack: Stack) -> Iterator[Shop]:
     compacted = {"cleanup.policy": "compact"}
     internal = [TopicSpec(topic, 1, config=compacted) for topic in (LETTERS, REPLAYS, POSITIONS)]
     admin.create([*(TopicSpec(topic, PARTITIONS) for topic in own), *internal])
+    wait_until_led(config, [*own, *(spec.name for spec in internal)])
     yield made
     admin.delete(own)

@@ -54,8 +54,7 @@ class Target:
 
 
 def request(shop: Shop, extent: Extent) -> Request:
-    topic_ids = shop.admin.topic_ids([shop.topic])
-    return Request(shop.part, shop.dlq, [shop.topic], extent, "nothing", topic_ids=topic_ids)
+    return Request(shop.part, shop.dlq, [shop.topic], extent, "nothing")
 
 
 def kept(shop: Shop, extent: Extent) -> Job:
@@ -65,9 +64,7 @@ def kept(shop: Shop, extent: Extent) -> Job:
 
 
 def replay(shop: Shop, job: Job, deliver: Deliver, batch_records: int = 10) -> Job:
-    ids_now = shop.admin.topic_ids([shop.topic])
-    running = run(shop.config, job, deliver, topic_ids=ids_now, retry=QUICK, batch_records=batch_records)
-    return asyncio.run(running)
+    return asyncio.run(run(shop.config, job, deliver, retry=QUICK, batch_records=batch_records))
 
 
 def in_order(origins: Sequence[Origin]) -> bool:
@@ -200,10 +197,9 @@ def test_whoever_resumes_a_replay_fences_the_one_that_still_runs_it(shop: Shop) 
             await go_on.wait()
             return await first(messages)
 
-        topic_ids = shop.admin.topic_ids([shop.topic])
-        zombie = asyncio.create_task(run(shop.config, job, hanging, topic_ids=topic_ids, batch_records=10))
+        zombie = asyncio.create_task(run(shop.config, job, hanging, batch_records=10))
         await asyncio.wait_for(began.wait(), 30)
-        done = await run(shop.config, job, second, topic_ids=topic_ids)
+        done = await run(shop.config, job, second)
         go_on.set()
         (result,) = await asyncio.gather(zombie, return_exceptions=True)
         assert isinstance(result, BaseException)

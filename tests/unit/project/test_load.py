@@ -104,6 +104,12 @@ def test_offline_a_stack_that_does_not_run_leads_nowhere(folder: Folder) -> None
     assert project.registry.url == "http://mainstem-dev-is-not-running.invalid"
 
 
+def test_what_is_wrong_in_the_files_is_said_before_what_is_missing_outside(folder: Folder) -> None:
+    folder.write("mainstem.yaml", MINIMAL)
+    folder.edit(ORDERS, "owner", "ownr")
+    assert folder.refusal().startswith("integrations/orders.yaml")
+
+
 def test_a_password_of_kafka_that_is_not_set_is_missing(folder: Folder) -> None:
     login = (
         "security_protocol: SASL_SSL\n  sasl_mechanism: PLAIN\n  sasl_username: me\n  sasl_password: ${secret:kafka}\n"

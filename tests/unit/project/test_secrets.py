@@ -114,3 +114,7 @@ def test_a_secret_of_the_environment_is_not_exposed_by_its_file(tmp_path: Path) 
 
 def test_the_store_shows_nothing_of_the_environment(tmp_path: Path) -> None:
     assert "hunter2" not in repr(store(tmp_path, MAINSTEM_SECRET_KEY="hunter2"))
+
+
+def test_a_secret_has_one_name_only(tmp_path: Path) -> None:
+    assert "is not set" in refused(store(tmp_path, MAINSTEM_SECRET_KEY="x"), "Key").cause
