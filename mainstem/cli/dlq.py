@@ -87,8 +87,11 @@ def show(
         if reveal:
             say(REVEALED)
         decoded = Decoded(services, reveal=reveal)
-        for name, one in found:
-            show_item(_described(name, one, decoded), output)
+        described = [_described(name, one, decoded) for name, one in found]
+    if len(described) == 1:
+        show_item(described[0], output)
+    else:
+        show_rows(described, (), Format.YAML if output is Format.TABLE else output)
 
 
 @app.command()
@@ -130,13 +133,11 @@ def redrive(  # noqa: PLR0913 - these are the command's options
         _tell_plan(agreed)
         if not execute:
             show_rows([_letter_row(agreed.dlq, letter) for letter in agreed.letters], LETTER_COLUMNS, output)
-            say(
-                f"nothing was changed; plan {agreed.hash}: run it with --execute"
-                if agreed.letters
-                else "nothing to redrive"
-            )
+            say(f"nothing was changed; plan {agreed.hash}: do it with --execute")
         elif agreed.letters:
             _execute(services, agreed, rate, wait, output)
+        else:
+            show_item({"dlq": agreed.dlq, "redriven": 0, "keys": 0}, output)
 
 
 def _plan(services: Services, dlq: str, selection: Selection, *, force: bool) -> redriving.RedrivePlan:

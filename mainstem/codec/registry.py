@@ -57,10 +57,6 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Closes the connections that are kept open between calls."""
-        self._client.close()
-
     def subjects(self) -> list[str]:
         """All subjects; raises Unreachable when the registry does not answer."""
         return list(self._call(self._client.get_subjects))

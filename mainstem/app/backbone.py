@@ -1,0 +1,117 @@
+"""A running backbone: the sources, streams and sinks of a project, each kept running for itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Any
+
+from mainstem.app.edge import PART as EDGE
+from mainstem.app.edge import Edge
+from mainstem.app.keep import keep_running
+from mainstem.app.lag import LagSampler
+from mainstem.app.services import Services
+from mainstem.app.sinks import run_sink
+from mainstem.ingest.pull import PullIngest
+from mainstem.ingest.writing import EventWriter
+from mainstem.process.supervisor import StreamSupervisor
+from mainstem.project import names
+from mainstem.project.discover import build_source
+from mainstem.project.model import Integration, SinkSpec, SourceSpec
+from mainstem.sdk.source import PushSource, Source
+
+
+class Kind(StrEnum):
+    """What a process may be told to host only."""
+
+    SOURCES = "sources"
+    STREAMS = "streams"
+    SINKS = "sinks"
+
+
+class Backbone:
+    """Hosts the parts of these integrations. Building it runs the connectors' settings: it raises ProjectError.
+
+    `edge` has what the gateway serves. One part's failure is its own: it is on the board, and tried again.
+    """
+
+    def __init__(
+        self, services: Services, integrations: Collection[Integration], kinds: Collection[Kind] = tuple(Kind)
+    ) -> None:
+        self.services = services
+        sources = [source for made in integrations for source in made.sources if Kind.SOURCES in kinds]
+        built = [(spec, build_source(services.project, spec)) for spec in sources]
+        self._pulled = [(spec, source) for spec, source in built if isinstance(source, Source)]
+        self.edge = Edge(services, [(spec, source) for spec, source in built if isinstance(source, PushSource)])
+        self._sinks = [sink for made in integrations for sink in made.sinks if Kind.SINKS in kinds]
+        streams = dict.fromkeys(name for made in integrations for name in made.streams if Kind.STREAMS in kinds)
+        self.streams = {name: StreamSupervisor(services.project.folder, name, services.board) for name in streams}
+        groups = [names.stream_group(name) for name in streams] + [sink.group for sink in self._sinks]
+        self.lag = LagSampler(services.admin, groups)
+        self._serves = Kind.SOURCES in kinds
+        self._first_passes: dict[str, asyncio.Event] = {
+            f"{s.integration}.{s.name}": asyncio.Event() for s, _ in self._pulled
+        }
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop`, then drains: every part finishes what it has and leaves."""
+        async with asyncio.TaskGroup() as group:
+            if self._serves:
+                group.create_task(self._keep(EDGE, self.edge.run, stop))
+            for spec, source in self._pulled:
+                group.create_task(self._keep(f"{spec.integration}.{spec.name}", _Pull(self, spec, source).run, stop))
+            for supervisor in self.streams.values():
+                group.create_task(supervisor.run(stop))
+            for sink in self._sinks:
+                group.create_task(self._keep(f"{sink.integration}.{sink.name}", _Sink(self.services, sink).run, stop))
+            group.create_task(self.lag.run(stop))
+
+    async def sources_read(self) -> None:
+        """Waits until every pulled source has been read to its end for the first time."""
+        for done in self._first_passes.values():
+            await done.wait()
+
+    def first_pass(self, part: str) -> asyncio.Event:
+        """Set when that pulled source has been read to its end."""
+        return self._first_passes[part]
+
+    def figures(self) -> dict[str, Any]:
+        """What the live views show besides the parts' states."""
+        latencies = self.services.latencies
+        return {
+            "lag": self.lag.lag,
+            "p50_ms": _milliseconds(latencies.quantile(0.50)),
+            "p99_ms": _milliseconds(latencies.quantile(0.99)),
+        }
+
+    async def _keep(self, part: str, run: Any, stop: asyncio.Event) -> None:
+        await keep_running(part, lambda: run(stop), self.services.board, stop)
+
+
+class _Sink:
+    def __init__(self, services: Services, spec: SinkSpec) -> None:
+        self._services = services
+        self._spec = spec
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await run_sink(self._services, self._spec, stop)
+
+
+class _Pull:
+    def __init__(self, backbone: Backbone, spec: SourceSpec, source: Source) -> None:
+        self._backbone = backbone
+        self._spec = spec
+        self._source = source
+
+    async def run(self, stop: asyncio.Event) -> None:
+        services, spec = self._backbone.services, self._spec
+        encoder = await asyncio.to_thread(services.codec.encoder, spec.topic)
+        writer = EventWriter(encoder, services.codec.coercer(spec.topic))
+        ingest = PullIngest(spec.integration, spec.name, self._source, writer, services.config, services.board)
+        ingest.first_pass = self._backbone.first_pass(f"{spec.integration}.{spec.name}")
+        await ingest.run(stop)
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
