@@ -17,7 +17,7 @@ from mainstem.ingest.pull import PullIngest
 from mainstem.ingest.writing import EventWriter
 from mainstem.process.supervisor import StreamSupervisor
 from mainstem.project import names
-from mainstem.project.discover import build_source
+from mainstem.project.discover import build_source, find_stream
 from mainstem.project.model import Integration, SinkSpec, SourceSpec
 from mainstem.sdk.source import PushSource, Source
 
@@ -50,9 +50,8 @@ class Backbone:
         groups = [names.stream_group(name) for name in streams] + [sink.group for sink in self._sinks]
         self.lag = LagSampler(services.admin, groups)
         self._serves = Kind.SOURCES in kinds
-        self._first_passes: dict[str, asyncio.Event] = {
-            f"{s.integration}.{s.name}": asyncio.Event() for s, _ in self._pulled
-        }
+        self._filled = {f"{spec.integration}.{spec.name}": spec.topic for spec, _ in self._pulled}
+        self._first_passes = {part: asyncio.Event() for part in self._filled}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`, then drains: every part finishes what it has and leaves."""
@@ -61,8 +60,8 @@ class Backbone:
                 group.create_task(self._keep(EDGE, self.edge.run, stop))
             for spec, source in self._pulled:
                 group.create_task(self._keep(f"{spec.integration}.{spec.name}", _Pull(self, spec, source).run, stop))
-            for supervisor in self.streams.values():
-                group.create_task(supervisor.run(stop))
+            for name, supervisor in self.streams.items():
+                group.create_task(self._stream(name, supervisor, stop))
             for sink in self._sinks:
                 group.create_task(self._keep(f"{sink.integration}.{sink.name}", _Sink(self.services, sink).run, stop))
             group.create_task(self.lag.run(stop))
@@ -84,6 +83,19 @@ class Backbone:
             "p50_ms": _milliseconds(latencies.quantile(0.50)),
             "p99_ms": _milliseconds(latencies.quantile(0.99)),
         }
+
+    async def _stream(self, name: str, supervisor: StreamSupervisor, stop: asyncio.Event) -> None:
+        """Starts a stream when the reference data that this process itself brings in is complete for the first time:
+        a table is loaded to its end before the first event, and until then that end is not there yet."""
+        tables = set(find_stream(self.services.project, name).tables.values())
+        filling = [part for part, topic in self._filled.items() if topic in tables]
+        stopped = asyncio.create_task(stop.wait())
+        for part in filling:
+            first = asyncio.create_task(self._first_passes[part].wait())
+            await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
+            first.cancel()
+        stopped.cancel()
+        await supervisor.run(stop)
 
     async def _keep(self, part: str, run: Any, stop: asyncio.Event) -> None:
         await keep_running(part, lambda: run(stop), self.services.board, stop)

@@ -12,7 +12,7 @@ import typer
 from mainstem.app.services import Services
 from mainstem.cli.decoded import REVEALED, Decoded, RevealOption
 from mainstem.cli.exit import PROBLEMS, reports_errors
-from mainstem.cli.letterboxes import named_topic, read_boxes, sinks_topics
+from mainstem.cli.letterboxes import open_boxes
 from mainstem.cli.opened import HERE, ProjectOption, find_sink, open_services
 from mainstem.cli.output import Format, FormatOption, progress, say, show_item, show_rows
 from mainstem.cli.when import parse_time
@@ -21,14 +21,16 @@ from mainstem.errors import Misconfigured
 from mainstem.flow.letter_status import DELIVERED, DROPPED, WAITING
 from mainstem.recover import redrive as redriving
 from mainstem.recover.causes import group_by_cause
-from mainstem.recover.letters import UNTRACKED, Letter
+from mainstem.recover.letters import UNTRACKED, Letter, read_boxes
 from mainstem.recover.selection import Selection
 
 app = typer.Typer(
     help="Dead letters: list them by cause, look at one, give them to their sink again.", no_args_is_help=True
 )
 
-DlqArgument = Annotated[str, typer.Argument(help="A dead-letter topic or integration.sink; all of them if left out.")]
+DlqArgument = Annotated[
+    str, typer.Argument(help="A dead-letter topic, or integration.sink; without it all of the project.")
+]
 CausesOption = Annotated[list[str] | None, typer.Option("--cause", help="A cause, as `dlq list` shows it. Repeatable.")]
 CodesOption = Annotated[list[str] | None, typer.Option("--code", help="An error code: MS-105. Repeatable.")]
 OPEN = (WAITING, UNTRACKED)
@@ -53,7 +55,7 @@ def list_(  # noqa: PLR0913 - these are the command's options
     wanted = Selection(frozenset(cause or ()), frozenset(code or ()), everything=True)
     rows: list[dict[str, Any]] = []
     with open_services(project) as services:
-        boxes = read_boxes(services, dlq)
+        boxes = open_boxes(services, dlq)
     for box in boxes:
         found = [letter for letter in box.letters if letter.state in states and wanted.takes(letter)]
         if letters:
@@ -78,7 +80,7 @@ def show(
     with open_services(project) as services:
         found = [
             (box.dlq, candidate)
-            for box in read_boxes(services, dlq)
+            for box in open_boxes(services, dlq)
             for candidate in box.letters
             if letter in {candidate.event_id, str(candidate.place), str(candidate.origin)}
         ]
@@ -142,10 +144,11 @@ def redrive(  # noqa: PLR0913 - these are the command's options
 
 def _plan(services: Services, dlq: str, selection: Selection, *, force: bool) -> redriving.RedrivePlan:
     """The one plan that the selection makes. Raises Misconfigured when it takes letters of several sinks."""
-    topics = [find_sink(services.project, named_topic(dlq)).dead_letters] if dlq else sinks_topics(services)
-    if not topics:
+    sinks = [find_sink(services.project, dlq)] if dlq else services.project.sinks
+    if not sinks:
         raise Misconfigured("the project has no sink", fix="redrive reaches the sinks of a project only")
-    plans = [redriving.plan(box, selection, force=force) for box in read_boxes(services, *topics)]
+    boxes = read_boxes(services.config, [sink.dead_letters for sink in sinks])
+    plans = [redriving.plan(box, selection, force=force) for box in boxes]
     touched = [plan for plan in plans if plan.letters or plan.left_out]
     if len(touched) > 1:
         named = ", ".join(plan.dlq for plan in touched)

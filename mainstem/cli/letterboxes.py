@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from mainstem.app.services import Services
 from mainstem.project import names
-from mainstem.recover.letters import LetterBox, read_letters
-
-DEAD_LETTERS = ".dlq"
-
-
-def named_topic(name: str) -> str:
-    """The dead-letter topic that a topic's name or `integration.sink` means."""
-    return name if names.is_dead_letters(name) else f"{name}{DEAD_LETTERS}"
+from mainstem.project.model import Project
+from mainstem.recover.letters import LetterBox, read_boxes
 
 
-def sinks_topics(services: Services) -> list[str]:
-    """The dead-letter topics of the project's sinks: those that can be redriven."""
-    return [sink.dead_letters for sink in services.project.sinks]
+def open_boxes(services: Services, name: str = "") -> list[LetterBox]:
+    """The letters of the topic that is named, or of every dead-letter topic of the project that there is.
+
+    A name is a topic's, of whatever system, or the part's whose dead letters are meant: `integration.sink`, a stream.
+    Raises Misconfigured (MS-206) when there is no such topic.
+    """
+    there = services.admin.topics().keys()
+    if not name:
+        return read_boxes(services.config, sorted(dead_letter_topics(services.project) & there))
+    return read_boxes(services.config, [name if name in there else f"{name.removesuffix('.dlq')}.dlq"])
 
 
-def read_boxes(services: Services, *topics: str) -> list[LetterBox]:
-    """The letters of these topics or, where none is named, of every dead-letter topic that Kafka has."""
-    named = [named_topic(topic) for topic in topics if topic]
-    if not named:
-        named = sorted(topic for topic in services.admin.topics() if names.is_dead_letters(topic))
-    return [read_letters(services.config, topic) for topic in named]
+def dead_letter_topics(project: Project) -> set[str]:
+    """The topics in which the dead letters of the project's parts end."""
+    topics = {sink.dead_letters for sink in project.sinks}
+    topics |= {names.stream_dead_letters(stream) for stream in project.streams}
+    return topics | {names.source_dead_letters(source.integration, source.name) for source in project.sources}
+
+
+def event_topics(project: Project) -> set[str]:
+    """Every topic of the project that can hold an event, those that mainstem derives included."""
+    topics = {source.topic for source in project.sources} | project.schemas.keys()
+    return topics.union(dead_letter_topics(project), *((*sink.topics, sink.redrive) for sink in project.sinks))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from mainstem.app.services import Services
 from mainstem.cli.exit import PROBLEMS, reports_errors
+from mainstem.cli.letterboxes import event_topics
 from mainstem.cli.opened import HERE, ProjectOption, open_services
 from mainstem.cli.output import Format, FormatOption, say, show_rows
 from mainstem.codec import headers as h
@@ -30,29 +33,31 @@ def trace(
     output: FormatOption = Format.TABLE,
     project: ProjectOption = HERE,
 ) -> None:
-    """Every place at the ends of all topics where the event stands, in the order in which it came there."""
+    """Where the event stands at the ends of the project's topics, in the order in which it came there."""
     with open_services(project) as services:
-        topics = [t for t in services.admin.topics() if not (names.is_internal(t) or t.startswith("__"))]
+        topics = sorted(event_topics(services.project) & services.admin.topics().keys())
         with reading(services.config) as reader:
-            found = [message for topic in topics for message in _of_event(reader, topic, depth, event_id)]
-        found.sort(key=lambda message: message.timestamp()[1])
-        rows: list[dict[str, Any]] = []
-        for message in found:
-            topic = origin_of(message).topic
-            statuses = read_statuses(services.config, topic) if names.is_dead_letters(topic) else {}
-            letter = project_letters(topic, [message], statuses).letters[0]
-            says = f"{letter.state}: {letter.fault.message}" if names.is_dead_letters(topic) else None
-            rows.append({"place": letter.place, "published": letter.written_at, "key": letter.key, "says": says})
-        show_rows(rows, COLUMNS, output)
-        if not rows:
-            say(f"{event_id} is not among the last {depth} offsets of each partition of {len(topics)} topics")
-            raise typer.Exit(PROBLEMS)
+            found = _of_event(reader, topics, depth, event_id)
+        rows = [_row(services, message) for message in sorted(found, key=lambda message: message.timestamp()[1])]
+    show_rows(rows, COLUMNS, output)
+    if not rows:
+        say(f"{event_id} is not among the last {depth} offsets of each partition of {len(topics)} topics")
+        raise typer.Exit(PROBLEMS)
 
 
-def _of_event(reader: Reader, topic: str, depth: int, event_id: str) -> list[Message]:
-    bounds = reader.whole([topic])
+def _of_event(reader: Reader, topics: Sequence[str], depth: int, event_id: str) -> list[Message]:
+    bounds = reader.whole(topics)
     ranges = {partition: (max(low, high - depth), high) for partition, (low, high) in bounds.items()}
     return [message for batch in reader.read(ranges) for message in batch if _id(message) == event_id]
+
+
+def _row(services: Services, message: Message) -> dict[str, Any]:
+    topic = origin_of(message).topic
+    is_letter = names.is_dead_letters(topic)
+    statuses = read_statuses(services.config, topic) if is_letter else {}
+    letter = project_letters(topic, [message], statuses).letters[0]
+    says = f"{letter.state}: {letter.fault.message}" if is_letter else None
+    return {"place": letter.place, "published": letter.written_at, "key": letter.key, "says": says}
 
 
 def _id(message: Message) -> str | None:

@@ -6,12 +6,14 @@ Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from typing import Any, cast
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
+from mainstem.codec.avro_write import NOT_PLAIN, compile_writer
 from mainstem.codec.coerce import Coercer
 from mainstem.codec.guard import check_safe
 from mainstem.codec.registry import Definition, Registry, value_subject
@@ -76,11 +78,15 @@ class Encoder:
         self._definition = definition
         self._schema = parse_schema(dict(definition))
         self._frame = bytes([MAGIC]) + schema_id.to_bytes(FRAME_BYTES - 1, "big")
+        self._write = compile_writer(definition)
 
     def encode(self, data: Data | None) -> bytes | None:
         """The value's bytes; None (a tombstone) stays None. Raises Rejected (MS-104) naming the fields."""
         if data is None:
             return None
+        if self._write is not None:
+            with suppress(*NOT_PLAIN):
+                return self._frame + self._write(data)
         buffer = BytesIO()
         buffer.write(self._frame)
         try:

@@ -8,11 +8,14 @@ from mainstem.errors import (
     CREDENTIALS_REFUSED,
     FENCED,
     KAFKA_UNREACHABLE,
+    REFUSED,
     TOO_LARGE,
     TOPIC_MISSING,
+    Code,
     Fenced,
     MainstemError,
     Misconfigured,
+    Refused,
     Rejected,
     Retryable,
     Unreachable,
@@ -57,7 +60,17 @@ _REFUSED = {
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 }
+_BUSY = {KafkaError.NON_EMPTY_GROUP, KafkaError.GROUP_SUBSCRIBED_TO_TOPIC}
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+
+_KINDS: tuple[tuple[set[int], type[MainstemError], Code], ...] = (
+    (_FENCED, Fenced, FENCED),
+    (_TOO_LARGE, Rejected, TOO_LARGE),
+    (_BUSY, Refused, REFUSED),
+    (_MISSING, Misconfigured, TOPIC_MISSING),
+    (_REFUSED, Misconfigured, CREDENTIALS_REFUSED),
+    (_UNREACHABLE, Unreachable, KAFKA_UNREACHABLE),
+)
 
 
 def failure(error: KafkaError | KafkaException, doing: str) -> MainstemError:
@@ -65,14 +78,7 @@ def failure(error: KafkaError | KafkaException, doing: str) -> MainstemError:
     told: KafkaError = error.args[0] if isinstance(error, KafkaException) else error
     said = f"{doing}: {told.str()} ({told.name()})"
     number = told.code()
-    if number in _FENCED:
-        return Fenced(said, code=FENCED)
-    if number in _TOO_LARGE:
-        return Rejected(said, code=TOO_LARGE)
-    if number in _MISSING:
-        return Misconfigured(said, code=TOPIC_MISSING)
-    if number in _REFUSED:
-        return Misconfigured(said, code=CREDENTIALS_REFUSED)
-    if number in _UNREACHABLE:
-        return Unreachable(said, code=KAFKA_UNREACHABLE)
+    for numbers, kind, code in _KINDS:
+        if number in numbers:
+            return kind(said, code=code)
     return Retryable(said, code=KAFKA_UNREACHABLE)

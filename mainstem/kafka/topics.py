@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
@@ -17,6 +18,9 @@ from mainstem.kafka.failure import failure
 
 TIMEOUT_S = 10.0
 DEADLINE_S = 30.0
+RETRY_S = 0.1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,12 @@ class Admin:
 
     def delete_groups(self, groups: Collection[str]) -> None:
         """Deletes these consumer groups, where they are and nobody is in them."""
-        if groups:
-            futures = self._client.delete_consumer_groups(list(groups), request_timeout=TIMEOUT_S)
-            self._settle(futures, "deleting the group", passing=KafkaError.GROUP_ID_NOT_FOUND)
+        for name in groups:
+            self._patiently(partial(self._delete_group, name))
+
+    def _delete_group(self, name: str) -> None:
+        futures = self._client.delete_consumer_groups([name], request_timeout=TIMEOUT_S)
+        self._settle(futures, "deleting the group", passing=KafkaError.GROUP_ID_NOT_FOUND)
 
     def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """The offset after the last record of each partition."""
@@ -106,6 +113,9 @@ class Admin:
 
     def group(self, name: str) -> GroupState:
         """A group's members, committed offsets and lag; an unknown group is one without members and offsets."""
+        return self._patiently(lambda: self._group(name))
+
+    def _group(self, name: str) -> GroupState:
         described = self._client.describe_consumer_groups([name], request_timeout=TIMEOUT_S)[name]
         try:
             found = described.result()
@@ -137,6 +147,17 @@ class Admin:
             except KafkaException as error:
                 if error.args[0].code() != passing:
                     raise failure(error, f"{doing} {name}") from None
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Asks again while a coordinator that has just started is still loading its groups."""
+        deadline = monotonic() + DEADLINE_S
+        while True:
+            try:
+                return ask()
+            except Unreachable:
+                if monotonic() > deadline:
+                    raise
+                sleep(RETRY_S)
 
     def _result(self, future: Future[Any], doing: str) -> Any:
         try:

@@ -56,6 +56,12 @@ _build = Gauge("mainstem_build_info", "The version that runs.", ["version"], reg
 _build.labels(VERSION).set(1)
 
 
+def count(integration: str, step: str, outcome: str) -> int:
+    """How many records of this process have had that outcome so far."""
+    labels = {"integration": integration, "step": step, "outcome": outcome}
+    return int(_registry.get_sample_value("mainstem_records_total", labels) or 0)
+
+
 def exposition() -> bytes:
     """This process's metrics in Prometheus' text format: what a child sends to its parent."""
     return generate_latest(_registry)

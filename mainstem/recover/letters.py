@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -72,21 +73,33 @@ class LetterBox:
 
 
 def read_letters(config: Mapping[str, Any], dlq: str) -> LetterBox:
-    """Reads both topics to their ends; blocks. Raises Misconfigured (MS-206) when there is no such topic; Unreachable.
+    """Reads the topic and what became of its letters to their ends; blocks.
+
+    Raises Misconfigured (MS-206) when there is no such topic; Unreachable.
+    """
+    return read_boxes(config, [dlq])[0]
+
+
+def read_boxes(config: Mapping[str, Any], dlqs: Sequence[str]) -> list[LetterBox]:
+    """As `read_letters`, for several topics at once.
 
     The letters come first: a status that is read after its letter is never older than it.
     """
+    messages: dict[str, list[Message]] = {dlq: [] for dlq in dlqs}
     with reading(config) as reader:
-        messages = [message for batch in reader.read(reader.whole([dlq])) for message in batch]
+        for batch in reader.read(reader.whole(dlqs)):
+            for message in batch:
+                messages[message.topic() or ""].append(message)
         ranges = _status_ranges(reader)
-        statuses = _statuses(reader, ranges, dlq)
-    return project(dlq, messages, statuses, {partition: end for partition, (_, end) in ranges.items()})
+        statuses = _statuses(reader, ranges)
+    ends = {partition: end for partition, (_, end) in ranges.items()}
+    return [project(dlq, messages[dlq], statuses.get(dlq, {}), ends) for dlq in dlqs]
 
 
-def read_statuses(config: Mapping[str, Any], dlq: str) -> dict[Identity, LetterStatus]:
+def read_statuses(config: Mapping[str, Any], dlq: str) -> Mapping[Identity, LetterStatus]:
     """What has become of the letters of that topic, as far as sinks keep account of them; blocks."""
     with reading(config) as reader:
-        return _statuses(reader, _status_ranges(reader), dlq)
+        return _statuses(reader, _status_ranges(reader)).get(dlq, {})
 
 
 def project(
@@ -155,11 +168,12 @@ def _status_ranges(reader: Reader) -> Ranges:
         raise
 
 
-def _statuses(reader: Reader, ranges: Ranges, dlq: str) -> dict[Identity, LetterStatus]:
-    found: dict[Identity, LetterStatus] = {}
+def _statuses(reader: Reader, ranges: Ranges) -> Mapping[str, dict[Identity, LetterStatus]]:
+    found: dict[str, dict[Identity, LetterStatus]] = defaultdict(dict)
     for messages in reader.read(ranges):
         for message in messages:
             value = message.value()
-            if value is not None and (status := read_status(value)).dlq == dlq:
-                found[identity_of(status)] = status
+            if value is not None:
+                status = read_status(value)
+                found[status.dlq][identity_of(status)] = status
     return found

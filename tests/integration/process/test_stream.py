@@ -31,7 +31,7 @@ def ids(messages: list[Message]) -> list[str]:
 
 def abort(place: Place, records: list[Record]) -> None:
     """What a source leaves that was killed in the middle of a transaction."""
-    producer = Producer({**place.config, "transactional.id": f"it-{place.tag}"})
+    producer = Producer({**place.config, "transactional.id": f"it-{place.tag}", "partitioner": "murmur2_random"})
     producer.init_transactions()
     producer.begin_transaction()
     for record in records:

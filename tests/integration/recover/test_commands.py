@@ -22,7 +22,9 @@ from mainstem.codec.avro import Codec
 from mainstem.codec.registry import Registry
 from mainstem.devstack import Stack, recreate_database
 from mainstem.flow.letter_status import DELIVERED
-from tests.integration.recover.conftest import Shop, ids
+from mainstem.kafka.record import Record
+from mainstem.kafka.topics import TopicSpec
+from tests.integration.recover.conftest import Shop, ids, wait_until_led
 
 pytestmark = pytest.mark.stack
 
@@ -60,7 +62,7 @@ def encode(shop: Shop, stack: Stack) -> Iterator[Callable[..., bytes]]:
     with Registry(stack.registry_url) as registry:
         registry.register(f"{shop.topic}-value", definition(shop))
         encoder = Codec(registry, {shop.topic: definition(shop)}).encoder(shop.topic)
-        yield lambda id: encoder.encode({"id": id, "household": "Miller", "net": Decimal("1.50")})
+        yield lambda id: encoder.encode({"id": id, "household": "Miller", "net": Decimal("1.50")}) or b""
 
 
 @pytest.fixture
@@ -250,3 +252,27 @@ def deliver_what_is_redriven(shop: Shop, count: int) -> None:
         assert monotonic() < deadline
         sleep(0.1)
     shop.send([shop.status_of(message, DELIVERED) for message in found])
+
+
+def test_dead_letters_of_other_systems_are_read_too(shop: Shop, run: Run) -> None:
+    """Spring's own naming, Spring's own headers."""
+    spring = f"{shop.topic}-dlt"
+    shop.admin.create([TopicSpec(spring, 1)])
+    wait_until_led(shop.config, [spring])
+    headers = [
+        ("kafka_dlt-original-topic", shop.topic.encode()),
+        ("kafka_dlt-original-partition", (2).to_bytes(4, "big")),
+        ("kafka_dlt-original-offset", (41).to_bytes(8, "big")),
+        ("kafka_dlt-exception-fqcn", b"com.acme.Refused"),
+        ("kafka_dlt-exception-message", b"limit of 17 reached"),
+    ]
+    shop.send([Record(spring, b"k", b"v", headers)])
+
+    (listed,) = data(run("dlq", "list", spring, "--letters", "-o", "json"))
+    shop.admin.delete([spring])
+
+    assert (listed["origin"], listed["state"], listed["message"]) == (
+        f"{shop.topic}:2:41",
+        "untracked",
+        "limit of 17 reached",
+    )

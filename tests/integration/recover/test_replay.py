@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from mainstem.codec import headers as h
 from mainstem.codec.message import Message, origin_of
@@ -19,6 +20,7 @@ from mainstem.kafka.topics import TopicSpec
 from mainstem.recover.replay import (
     Deliver,
     Extent,
+    Hole,
     Job,
     JobState,
     Outcome,
@@ -228,6 +230,22 @@ def test_a_plan_that_does_not_hold_any_more_is_refused(shop: Shop, what: str) ->
 
     assert refused.value.code is PLAN_CHANGED
     assert target.got == []
+
+
+def test_what_retention_has_taken_is_a_hole_in_a_new_plan_and_the_end_of_an_old_one(shop: Shop) -> None:
+    shop.publish([("k", f"e{n}") for n in range(9)])
+    number = shop.read(shop.topic)[0].partition() or 0
+    job = kept(shop, Extent())
+    client = AdminClient(dict(shop.config))
+    asked = client.delete_records([TopicPartition(shop.topic, number, 4)])
+    for future in asked.values():
+        future.result()
+
+    made = plan(shop.config, request(shop, Extent()))
+    with pytest.raises(Refused, match="no longer holds offsets 0 to 3"):
+        replay(shop, job, Target())
+
+    assert (made.records, made.holes) == (5, (Hole(shop.topic, number, 0, 4, certain=True),))
 
 
 def test_a_plan_by_time_takes_what_was_published_since(shop: Shop) -> None:

@@ -1,0 +1,123 @@
+"""`mainstem demo`: from nothing to a running backbone with real data in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mainstem import devstack
+from mainstem.app.backbone import Backbone
+from mainstem.cli.demo.books import Expected, expected
+from mainstem.cli.demo.company import DATA, INTEGRATION, Company, check_is_demo, found_company, start_clean
+from mainstem.cli.demo.live import LiveView
+from mainstem.cli.demo.week import Result, Week
+from mainstem.cli.exit import DONE, PROBLEMS, reports_errors
+from mainstem.cli.hosting import hosted, run_loop, signalled
+from mainstem.cli.opened import HERE, ProjectOption, open_services
+from mainstem.cli.output import Format, FormatOption, say, show_item
+from mainstem.cli.progress import TerminalProgress
+from mainstem.observe.logs import configure
+
+LIVE_SECONDS = 60
+"""About how long the week takes when somebody watches."""
+
+
+@reports_errors
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="The week at full speed, then check the books and exit.")
+    ] = False,
+    rate: Annotated[float | None, typer.Option("--rate", min=0.1, help="Baskets a second.")] = None,
+    data: Annotated[Path, typer.Option("--data", help="A folder with transactions.csv and products.csv.")] = Path(
+        "data/journey"
+    ),
+    output: FormatOption = Format.TABLE,
+    project: ProjectOption = HERE,
+) -> None:
+    """Runs the demo company's week: payments become accounting entries, the bad ones dead letters, one cause is mended."""
+    check_is_demo(project)
+    folder = data if data.is_absolute() or data.exists() else project / data
+    os.environ[DATA] = str(folder.resolve())
+    configure(level="error", json=False)
+    wanted = expected(folder)
+    with TerminalProgress() as progress, devstack.shared(project, progress) as running:
+        with progress.step("Founding the demo company: accounting database, topics, schemas"):
+            company = found_company(project, running.stack, folder)
+            with open_services(project) as services:
+                start_clean(services)
+        code = _run(project, company, wanted, rate, once=once, output=output)
+    raise typer.Exit(code)
+
+
+def _run(project: Path, company: Company, wanted: Expected, rate: float | None, *, once: bool, output: Format) -> int:
+    with open_services(project) as services:
+        integration = services.project.integration(INTEGRATION)
+        backbone = Backbone(services, [integration] if integration else [])
+        speed = rate or (None if once else wanted.baskets / LIVE_SECONDS)
+        return run_loop(_host(backbone, Week(backbone, company, wanted, say), speed, once=once, output=output))
+
+
+async def _host(backbone: Backbone, week: Week, rate: float | None, *, once: bool, output: Format) -> int:
+    stop = asyncio.Event()
+    waiting = asyncio.create_task(signalled(stop))
+    async with hosted(backbone, stop) as gateway:
+        working = asyncio.create_task(_watched(backbone, week.run(gateway.url, rate)))
+        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+            return await waiting
+        result = await working
+        _tell(result, output)
+        if not once and sys.stdin.isatty():
+            _invite(gateway.url, result)
+            return await waiting
+    stop.set()
+    await waiting
+    return PROBLEMS if result.problems else DONE
+
+
+async def _watched(backbone: Backbone, work: Coroutine[Any, Any, Result]) -> Result:
+    """Draws what flows while it works, where somebody watches."""
+    console = Console(stderr=True)
+    view = asyncio.create_task(LiveView(backbone, console).run()) if console.is_terminal else None
+    try:
+        return await work
+    finally:
+        if view is not None:
+            view.cancel()
+            with suppress(asyncio.CancelledError):
+                await view
+
+
+def _tell(result: Result, output: Format) -> None:
+    show_item(asdict(result), output)
+    for problem in result.problems:
+        say(f"wrong: {problem}")
+    if not result.problems:
+        say("the books are exact: every basket is booked once or waits as a dead letter")
+
+
+def _invite(url: str, result: Result) -> None:
+    dlq = f"{INTEGRATION}.journal"
+    say(f"""
+The backbone goes on running at {url}. Try in another terminal:
+  mainstem record trace {INTEGRATION}.till:msg_31198892591   # where one payment went
+  mainstem topic tail payments.payment_settled.v1 -n 3
+  mainstem dlq list {dlq}                     # {result.dead_letters} letters that can never be booked
+  mainstem dlq list {dlq} --letters
+  mainstem dlq redrive {dlq} --all            # a preview; --execute does it
+  mainstem replay plan {dlq} --since -1h
+  mainstem group describe {dlq}
+  mainstem doctor
+Ctrl-C stops everything that this command has started.""")
