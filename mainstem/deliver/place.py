@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import Misconfigured, Rejected
@@ -33,42 +34,47 @@ class Placement:
         Raises Fenced, Retryable or Misconfigured, and then nothing has been written.
         """
         concerned = {item.scope for item in items if item.is_redriven or item.scope in parked}
+        concerned |= {item.other_scope for item in items if item.other_scope is not None}
         async with self._target.transaction() as transaction:
             waiting = await transaction.waiting(concerned) if concerned else {}
             settlement = Settlement(waiting, self._plan.part)
-            await self._write(transaction, settlement, items)
-            settlement.in_order()
+            await self._write(transaction, settlement, [_where_it_waits(item, waiting) for item in items])
             await transaction.commit(self._progress(settlement, claims, ends))
         return settlement
 
     async def _write(self, transaction: Transaction, settlement: Settlement, items: Sequence[Item]) -> None:
+        if self._plan.on_failure is OnFailure.BLOCK and (refused := settlement.first_refused(items)):
+            raise _blocked(*refused)
         admitted = settlement.admit(items)
-        self._stop_where_blocked(settlement)
-        if not admitted:
-            return
         try:
-            await transaction.write([_mapped(item) for item in admitted])
+            if admitted:
+                await transaction.write([_mapped(item) for item in admitted])
         except Rejected as error:
-            if len(admitted) == 1:
-                settlement.refuse(admitted[0], Failure(error, self._plan.part, "write"))
-                self._stop_where_blocked(settlement)
-                return
-            middle = len(admitted) // 2
-            await self._write(transaction, settlement, admitted[:middle])
-            await self._write(transaction, settlement, admitted[middle:])
+            await self._narrow(transaction, settlement, items, admitted, error)
         else:
-            settlement.deliver(admitted)
+            settlement.settle(items)
 
-    def _stop_where_blocked(self, settlement: Settlement) -> None:
-        if self._plan.on_failure is OnFailure.BLOCK and settlement.letters:
-            item, failure = settlement.letters[0]
-            error = failure.error
-            raise Misconfigured(
-                f"{item.partition.topic}:{item.partition.number}:{item.offset} is refused and on_failure is block: "
-                f"{error.cause}",
-                code=error.code,
-                fix=error.fix,
-            )
+    async def _narrow(
+        self,
+        transaction: Transaction,
+        settlement: Settlement,
+        items: Sequence[Item],
+        admitted: Sequence[Item],
+        error: Rejected,
+    ) -> None:
+        """Halves what was refused; the one that is refused alone is to blame."""
+        middle = admitted[len(admitted) // 2]
+        at = next(place for place, item in enumerate(items) if item is middle)
+        if len(admitted) > 1:
+            await self._write(transaction, settlement, items[:at])
+            await self._write(transaction, settlement, items[at:])
+            return
+        failure = Failure(error, self._plan.part, "write")
+        if self._plan.on_failure is OnFailure.BLOCK:
+            raise _blocked(middle, failure)
+        settlement.settle(items[:at])
+        settlement.refuse(middle, failure)
+        await self._write(transaction, settlement, items[at + 1 :])
 
     def _progress(
         self, settlement: Settlement, claims: Mapping[Partition, Claim], ends: Mapping[Partition, int]
@@ -91,6 +97,23 @@ class Placement:
             letters.append(_letter(item, _status(dlq, item, WAITING, why, failure.error.code.number)))
         letters += [_letter(item, _status(dlq, item, DELIVERED, None, None)) for item in settlement.released]
         return letters
+
+
+def _where_it_waits(item: Item, waiting: Mapping[ParkedKey, Sequence[str]]) -> Item:
+    """A record that was parked before `on_failure` was changed waits under the scope of that time."""
+    other = item.other_scope
+    if other is None or item.event_id in waiting.get(item.scope, ()) or item.event_id not in waiting.get(other, ()):
+        return item
+    return replace(item, scope=other)
+
+
+def _blocked(item: Item, failure: Failure) -> Misconfigured:
+    error = failure.error
+    return Misconfigured(
+        f"{item.partition.topic}:{item.partition.number}:{item.offset} is refused and on_failure is block: {error.cause}",
+        code=error.code,
+        fix=error.fix,
+    )
 
 
 def _status(dlq: str, item: Item, state: str, why: str | None, code: str | None) -> Record:

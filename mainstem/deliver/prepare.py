@@ -10,7 +10,7 @@ from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import FUNCTION_FAILED, MAPPING_FAILED, MainstemError, Misconfigured, Rejected
 from mainstem.event import Event, Partition
 from mainstem.flow.dead_letter import Failure, first_origin
-from mainstem.flow.settlement import Item, scope_of
+from mainstem.flow.settlement import Item, OnFailure, scope_of
 from mainstem.sdk.sink import Mapped
 
 
@@ -21,6 +21,7 @@ class Preparer:
         self._plan = plan
         self._decoder_of = decoder_of
         self._decoders: dict[str, Decoder] = {}
+        self._other_policy = OnFailure.PARK if plan.on_failure is OnFailure.SKIP else OnFailure.SKIP
 
     def prepare(self, messages: Iterable[Message]) -> list[Item]:
         """Raises Retryable or Misconfigured when the batch as a whole has to wait, a bug in the mapping included."""
@@ -39,6 +40,7 @@ class Preparer:
             scope_of(origin, message.key(), event.id, self._plan.on_failure),
             is_redriven,
             self._map(event),
+            scope_of(origin, message.key(), event.id, self._other_policy) if is_redriven else None,
         )
 
     def _map(self, event: Event) -> Mapped | Failure:

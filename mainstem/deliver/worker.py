@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from mainstem.codec.message import Message, origin_of
@@ -96,19 +95,22 @@ class SinkWorker:
                 self._report.failed(error)
 
     async def _take_over(self, partitions: Collection[Partition]) -> None:
-        wanted = [p for p in partitions if self._consumer.holds(p)]
-        if not wanted:
+        if not any(map(self._consumer.holds, partitions)):
             self._report.progress()  # another worker has them all
             return
-        await self._persist(lambda: self._claim(wanted), lambda: any(map(self._consumer.holds, wanted)))
+        await self._persist(
+            lambda: self._claim(partitions), lambda: any(map(self._consumer.holds, partitions)), partitions
+        )
 
-    async def _claim(self, wanted: Sequence[Partition]) -> None:
+    async def _claim(self, partitions: Collection[Partition]) -> None:
+        # Asked anew at each attempt: what the group has given to another worker meanwhile must not be taken from it.
+        wanted = [p for p in partitions if self._consumer.holds(p)]
         await self._consumer.hold(wanted)
         claims = await self._target.take_over(wanted)
         self._parked = set(await self._target.parked(self._plan.topics))
         for claim in claims:
             await self._check_still_there(claim)
-            await self._outbox.ship(claim.partition)
+        self._outbox.post(wanted)
         generation = await self._consumer.start({claim.partition: claim.next_offset for claim in claims})
         for claim in claims:
             self._claims[claim.partition] = claim
@@ -141,23 +143,33 @@ class SinkWorker:
                 items = await asyncio.to_thread(self._preparer.prepare, mine)
             await self._settle(items)
 
-        await self._persist(once, lambda: any(self._is_due(m, generation) for m in messages))
+        def is_due() -> bool:
+            return any(self._is_due(message, generation) for message in messages)
+
+        work = {partition_of(message) for message in messages}
+        while is_due():  # being fenced out of some partitions leaves the records of the others to be delivered
+            await self._persist(once, is_due, work)
 
     def _is_due(self, message: Message, generation: int) -> bool:
-        topic, number, offset = origin_of(message)
-        partition = Partition(topic, number)
+        partition = partition_of(message)
         claim = self._claims.get(partition)
         if claim is None or generation < self._generations[partition]:
             return False
-        return claim.next_offset is None or offset >= claim.next_offset
+        return claim.next_offset is None or origin_of(message).offset >= claim.next_offset
 
     async def _renew(self) -> None:
         """After a broken connection the outcome of the last commit is unknown: the target knows where we are."""
         held = [p for p in self._claims if self._consumer.holds(p)]
+        lost = []
         for claim in await self._target.take_over(held):
+            if _is_behind(claim, self._claims[claim.partition]):
+                lost.append(claim.partition)
             self._claims[claim.partition] = claim
         self._parked = set(await self._target.parked(self._plan.topics))
         self._is_stale = False
+        if lost:  # the target was set back, to a backup perhaps: what it has lost is read again
+            await self._leave(lost)
+            self._consumer.announce(Assigned(lost))
 
     async def _settle(self, items: Sequence[Item]) -> None:
         began = time.perf_counter()
@@ -171,8 +183,7 @@ class SinkWorker:
 
     async def _after(self, settlement: Settlement, ends: dict[Partition, int]) -> None:
         written = {item.partition for item, _ in settlement.letters} | {i.partition for i in settlement.released}
-        for partition in written:
-            await self._persist(partial(self._outbox.ship, partition), partial(self._claims.__contains__, partition))
+        self._outbox.post(written)
         if settlement.released:
             self._parked = set(await self._target.parked(self._plan.topics))
         await self._consumer.commit(ends)  # for lag displays only: the offsets that count are in the target
@@ -183,14 +194,19 @@ class SinkWorker:
             self._generations.pop(partition, None)
         await self._outbox.leave(list(partitions))
 
-    async def _persist(self, attempt: Callable[[], Awaitable[Any]], is_ours: Callable[[], bool]) -> None:
-        """Attempts until it works, or is not ours any more. A record is never given up for a target's fault."""
+    async def _persist(
+        self, attempt: Callable[[], Awaitable[Any]], is_ours: Callable[[], bool], work: Collection[Partition]
+    ) -> None:
+        """Attempts until it works, or is not ours any more. A record is never given up for a target's fault.
+
+        Fenced out of some or all of `work`, it leaves those partitions and returns.
+        """
         failures = 0
         while is_ours():
             try:
                 await attempt()
             except Fenced as error:
-                await self._fenced(error)
+                await self._fenced(error, work)
                 return
             except Retryable as error:
                 failures += 1
@@ -203,18 +219,16 @@ class SinkWorker:
                 await self._wait(PROBE_S)
             except Exception as error:  # noqa: BLE001 - the boundary to connectors: a bug pauses and keeps the record
                 self._is_stale = True
-                bug = Misconfigured(
-                    f"{self._plan.part} failed: {type(error).__name__}: {error}"[:500], code=FUNCTION_FAILED
-                )
+                bug = Misconfigured(f"{self._plan.part} failed with {type(error).__name__}", code=FUNCTION_FAILED)
                 self._report.pauses(bug, error)
                 await self._wait(PROBE_S)
             else:
                 self._report.progress()
                 return
 
-    async def _fenced(self, error: Fenced) -> None:
+    async def _fenced(self, error: Fenced, work: Collection[Partition]) -> None:
         """Leaves what is another's. Should the group say later that it is ours all the same, takes it over anew."""
-        gone = [Partition(*p) for p in error.partitions] or list(self._claims)
+        gone = [Partition(*p) for p in error.partitions if p in work] or list(work)
         await self._leave(gone)
         self._report.fenced(error)
         task = asyncio.create_task(self._retake(gone))
@@ -233,3 +247,12 @@ class SinkWorker:
         except TimeoutError:
             return
         raise Stopped
+
+
+def partition_of(message: Message) -> Partition:
+    """The partition that a consumed message stands in."""
+    return Partition(*origin_of(message)[:2])
+
+
+def _is_behind(now: Claim, before: Claim) -> bool:
+    return before.next_offset is not None and (now.next_offset is None or now.next_offset < before.next_offset)

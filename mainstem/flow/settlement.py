@@ -3,13 +3,15 @@
 A record that the target refuses parks its key: it and the later records of that key become dead letters without
 being tried, while the other keys flow. A redriven record is tried only when it is the first of its key that waits; one
 that does not wait any more has been delivered, and is dropped: a second redrive is a no-op.
+
+Nothing is settled before its turn: a record that fails later in a batch says nothing about those before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
 
 from mainstem.codec.message import Message
 from mainstem.errors import PARKED_BEHIND, Rejected
@@ -37,6 +39,20 @@ class Item:
     scope: ParkedKey
     is_redriven: bool
     outcome: Mapped | Failure
+    other_scope: ParkedKey | None = None
+    """Of a redriven record: where it waits if it was parked before `on_failure` was changed."""
+
+
+class Verdict(Enum):
+    """What becomes of a record, given what has become of those before it."""
+
+    DELIVER = auto()
+    DROP = auto()
+    """A redriven record that does not wait (any more)."""
+    FAILED = auto()
+    """Its own decoding or mapping failed."""
+    BEHIND = auto()
+    """An earlier one of its key waits."""
 
 
 def scope_of(topic: str, key: bytes | None, event_id: str, on_failure: OnFailure) -> ParkedKey:
@@ -46,11 +62,51 @@ def scope_of(topic: str, key: bytes | None, event_id: str, on_failure: OnFailure
     return ParkedKey(topic, key)
 
 
+@dataclass
+class _Lines:
+    """The event ids that wait, by key, as far as the transaction has come."""
+
+    waiting: dict[ParkedKey, list[str]]
+    refused: set[tuple[ParkedKey, str]] = field(default_factory=set)
+    """Redriven records that failed again: a second copy of one in the same transaction would only fail once more."""
+
+    def copy(self, items: Iterable[Item]) -> _Lines:
+        """The part that these items can see or change."""
+        return _Lines({item.scope: list(self.waiting.get(item.scope, ())) for item in items}, set(self.refused))
+
+    def judge(self, item: Item) -> Verdict:
+        """The record's verdict, and the lines as they are when it is carried out."""
+        line = self.waiting.get(item.scope, [])
+        if item.is_redriven:
+            if item.event_id not in line or (item.scope, item.event_id) in self.refused:
+                return Verdict.DROP
+            if line[0] != item.event_id:
+                return Verdict.BEHIND
+            if isinstance(item.outcome, Failure):
+                self.refuse(item)
+                return Verdict.FAILED
+            line.pop(0)
+            return Verdict.DELIVER
+        if line:
+            self.refuse(item)
+            return Verdict.BEHIND
+        if isinstance(item.outcome, Failure):
+            self.refuse(item)
+            return Verdict.FAILED
+        return Verdict.DELIVER
+
+    def refuse(self, item: Item) -> None:
+        if item.is_redriven:
+            self.refused.add((item.scope, item.event_id))
+        else:
+            self.waiting.setdefault(item.scope, []).append(item.event_id)
+
+
 class Settlement:
     """The decisions of one transaction. `waiting` has the event ids that wait at its start, for every key concerned."""
 
     def __init__(self, waiting: Mapping[ParkedKey, Sequence[str]], part: str) -> None:
-        self._waiting = {key: list(ids) for key, ids in waiting.items() if ids}
+        self._lines = _Lines({key: list(ids) for key, ids in waiting.items() if ids})
         self._part = part
         self.delivered: list[Item] = []
         self.letters: list[tuple[Item, Failure]] = []
@@ -58,55 +114,43 @@ class Settlement:
         self.parked: list[Item] = []
         self.released: list[Item] = []
 
-    def admit(self, items: Iterable[Item]) -> list[Item]:
-        """Those that may be written now, given that the ones before them succeed. The others are settled."""
-        ahead: dict[ParkedKey, int] = {}
-        admitted = []
-        for item in items:
-            if not self._may_try(item, ahead):
-                continue
-            if isinstance(item.outcome, Failure):
-                self.refuse(item, item.outcome)
-            else:
-                admitted.append(item)
-                if item.is_redriven:
-                    ahead[item.scope] = ahead.get(item.scope, 0) + 1
-        return admitted
+    def admit(self, items: Sequence[Item]) -> list[Item]:
+        """Those to be written next, given that all of them succeed. Settles nothing."""
+        lines = self._lines.copy(items)
+        return [item for item in items if lines.judge(item) is Verdict.DELIVER]
 
-    def deliver(self, items: Iterable[Item]) -> None:
-        """These were written."""
+    def first_refused(self, items: Sequence[Item]) -> tuple[Item, Failure] | None:
+        """The first that fails even if everything that is admitted succeeds. Settles nothing."""
+        lines = self._lines.copy(items)
+        judged = ((item, self._failure(item, lines.judge(item))) for item in items)
+        return next(((item, failure) for item, failure in judged if failure is not None), None)
+
+    def settle(self, items: Iterable[Item]) -> None:
+        """All of these that were admitted have been written; the others get what is theirs, each in its turn."""
         for item in items:
-            self.delivered.append(item)
-            if item.is_redriven:
-                self._waiting[item.scope].remove(item.event_id)
-                self.released.append(item)
+            verdict = self._lines.judge(item)
+            failure = self._failure(item, verdict)
+            if failure is not None:
+                self._note_refusal(item, failure)
+            elif verdict is Verdict.DROP:
+                self.dropped.append(item)
+            else:
+                self.delivered.append(item)
+                if item.is_redriven:
+                    self.released.append(item)
 
     def refuse(self, item: Item, failure: Failure) -> None:
-        """This one cannot be written."""
+        """The target refuses this one, which was admitted."""
+        self._lines.refuse(item)
+        self._note_refusal(item, failure)
+
+    def _note_refusal(self, item: Item, failure: Failure) -> None:
         self.letters.append((item, failure))
         if not item.is_redriven:
-            self._waiting.setdefault(item.scope, []).append(item.event_id)
             self.parked.append(item)
 
-    def in_order(self) -> None:
-        """Sorts letters and parked records as they stood: a mapping's failure is known before a write's."""
-        self.letters.sort(key=lambda letter: (letter[0].partition, letter[0].offset))
-        self.parked.sort(key=lambda item: (item.partition, item.offset))
-
-    def _may_try(self, item: Item, ahead: Mapping[ParkedKey, int]) -> bool:
-        waiting = self._waiting.get(item.scope, [])
-        if not item.is_redriven:
-            if waiting:
-                self.refuse(item, self._behind(item))
-            return not waiting
-        if item.event_id not in waiting:
-            self.dropped.append(item)
-            return False
-        if waiting.index(item.event_id) != ahead.get(item.scope, 0):
-            self.refuse(item, self._behind(item))
-            return False
-        return True
-
-    def _behind(self, item: Item) -> Failure:
-        error = Rejected("an earlier record of its key waits in the dead-letter topic", code=PARKED_BEHIND)
-        return Failure(error, self._part, "park")
+    def _failure(self, item: Item, verdict: Verdict) -> Failure | None:
+        if verdict is Verdict.BEHIND:
+            error = Rejected("an earlier record of its key waits in the dead-letter topic", code=PARKED_BEHIND)
+            return Failure(error, self._part, "park")
+        return item.outcome if isinstance(item.outcome, Failure) and verdict is Verdict.FAILED else None

@@ -13,7 +13,7 @@ from mainstem.errors import OFFSETS_GONE, PLAN_CHANGED, Fenced, MainstemError, R
 from mainstem.event import Partition
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.producer import DurableProducer
-from mainstem.kafka.reader import Ranges, Reader, reading
+from mainstem.kafka.reader import Ranges, reading
 from mainstem.kafka.topics import Admin
 from mainstem.kafka.transaction import TransactionalProducer
 from mainstem.recover.pace import Pace
@@ -33,6 +33,12 @@ class Deliver(Protocol):
     """
 
     async def __call__(self, messages: Sequence[Message]) -> Outcome: ...
+
+
+class Bounded(Protocol):
+    """Tells where a partition begins and ends; a Reader does."""
+
+    def bounds(self, partition: Partition) -> tuple[int, int]: ...
 
 
 async def keep(config: Mapping[str, Any], job: Job) -> None:
@@ -154,20 +160,30 @@ async def _batches(config: Mapping[str, Any], left: Ranges, size: int) -> AsyncG
     """What is left, batch by batch. Raises Refused when retention takes records away before they are read."""
     loop = asyncio.get_running_loop()
     expected = {partition: start for partition, (start, _) in left.items()}
-    with reading(config) as reader, ThreadPoolExecutor(1, thread_name_prefix="replay") as thread:
+    with (
+        reading(config) as reader,
+        reading(config) as watcher,  # the reader's own connection answers only when its fetch has ended
+        ThreadPoolExecutor(1, thread_name_prefix="replay") as thread,
+    ):
         source = reader.read(left, batch=size)
         while (messages := await loop.run_in_executor(thread, next, source, None)) is not None:
-            await loop.run_in_executor(thread, _check_gaps, reader, messages, expected)
+            await loop.run_in_executor(thread, check_gaps, watcher, messages, expected)
             yield list(messages)
 
 
-def _check_gaps(reader: Reader, messages: Sequence[Message], expected: dict[Partition, int]) -> None:
+def check_gaps(watcher: Bounded, messages: Sequence[Message], expected: dict[Partition, int]) -> None:
     """A gap between offsets is a transaction's marker, compaction, or records that retention has just deleted: in the
     last case the partition begins behind it."""
+    gaps: dict[Partition, int] = {}
     for message in messages:
         topic, number, offset = origin_of(message)
         partition = Partition(topic, number)
-        if offset > expected[partition] and (low := reader.bounds(partition)[0]) > expected[partition]:
-            gone = f"{expected[partition]} to {low - 1}"
-            raise Refused(f"{topic}:{number} lost offsets {gone} while it was replayed", code=OFFSETS_GONE)
+        if offset > expected[partition]:
+            gaps.setdefault(partition, expected[partition])
         expected[partition] = offset + 1
+    for partition, first in gaps.items():
+        low, _ = watcher.bounds(partition)
+        if low > first:
+            gone = f"{first} to {low - 1}"
+            name = f"{partition.topic}:{partition.number}"
+            raise Refused(f"{name} lost offsets {gone} while it was replayed", code=OFFSETS_GONE)

@@ -106,7 +106,8 @@ def letters(services: Services, topic: str) -> list[dict[str, bytes]]:
 
 def statuses(services: Services, dlq: str) -> dict[str, str]:
     with reading(services.config) as reader:
-        found = [read_status(m.value() or b"") for batch in reader.read(reader.whole([LETTERS])) for m in batch]
+        values = [m.value() for batch in reader.read(reader.whole([LETTERS])) for m in batch]
+    found = [read_status(value) for value in values if value is not None]
     return {status.event_id: status.state for status in found if status.dlq == dlq}
 
 

@@ -179,3 +179,13 @@ def test_a_plan_holds_a_prefix_of_each_keys_line_and_skips_none_of_it(
         going = [one.origin.offset for one in made.letters if one.key == key.encode()]
         free = next((n for n, offset in enumerate(line) if offset in tired), len(line))
         assert going == line[:free]
+
+
+def test_a_letter_that_came_back_meanwhile_makes_another_plan() -> None:
+    message = sold(1, "a")
+    waiting = by_identity(status(message, WAITING))
+
+    before = plan(project(DLQ, [letter(message, 0)], waiting), EVERYTHING)
+    after = plan(project(DLQ, [letter(message, 0), letter(message, 1)], waiting), EVERYTHING)
+
+    assert before.hash != after.hash
