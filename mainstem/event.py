@@ -75,7 +75,7 @@ class Event:
 
     @property
     def data(self) -> Data:
-        """The payload; raises Rejected when the bytes do not decode, and when the event is a tombstone."""
+        """The payload; raises Rejected when the bytes do not decode, ValueError when the event is a tombstone."""
         payload = self.payload
         if payload is None:
             raise ValueError(f"event {self.id} is a tombstone: it has no data")

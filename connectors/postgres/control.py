@@ -173,7 +173,7 @@ class Control:
         lost = {tuple(step.claim.partition) for step in advances} - set(moved)
         if lost:
             names = ", ".join(f"{topic}:{number}" for topic, number in sorted(lost))
-            raise Fenced(f"sink {self._sink}: another worker took {names} over; nothing was written")
+            raise Fenced(f"sink {self._sink}: another worker took {names} over; nothing was written", partitions=lost)
 
     def settle(self, connection: Connection, progress: Progress) -> None:
         """Keeps letters and parked records, and takes the released ones out."""

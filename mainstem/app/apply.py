@@ -14,10 +14,10 @@ from mainstem.kafka.topics import TopicSpec
 from mainstem.project import names
 from mainstem.project.discover import find_stream
 from mainstem.project.model import Project, SchemaFile
+from mainstem.recover.replay import TOPIC as REPLAYS
 
 COMPACTED = {"cleanup.policy": "compact"}
 FOR_EVER = {"retention.ms": "-1"}
-REPLAYS = names.internal("replays")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
+from mainstem.codec.avro_shape import read_schema
 from mainstem.codec.avro_write import NOT_PLAIN, compile_writer
 from mainstem.codec.coerce import Coercer
 from mainstem.codec.guard import check_safe
@@ -23,6 +24,7 @@ from mainstem.errors import (
     NOT_AVRO,
     SCHEMA_REFUSES,
     TOO_LARGE,
+    UNSAFE_SCHEMA,
     Misconfigured,
     Rejected,
 )
@@ -140,14 +142,21 @@ class Decoder:
     def _make(self, schema_id: int) -> Decode:
         if not self._registry.has(self._subject, schema_id):
             raise Rejected(f"schema id {schema_id} is not registered under {self._subject}", code=FOREIGN_SCHEMA)
-        definition = self._registry.definition(schema_id)
-        try:
-            check_safe(definition, self.topic)
-        except Misconfigured as unsafe:
-            raise Rejected(unsafe.cause, code=unsafe.code) from None
-        writer = parse_schema(dict(definition))
+        definition, writer = self._writer(schema_id)
         reader = None if definition == self._reader_definition else self._reader
         return partial(_read, writer, reader, self.topic, schema_id)
+
+    def _writer(self, schema_id: int) -> tuple[Definition, Any]:
+        try:
+            definition = self._registry.definition(schema_id)
+            check_safe(definition, self.topic)
+            writer, _ = read_schema(definition)
+        except Misconfigured as unusable:
+            code = unusable.code if unusable.code is UNSAFE_SCHEMA else FOREIGN_SCHEMA
+            raise Rejected(f"schema {schema_id} of {self._subject}: {unusable.cause}", code=code) from None
+        except (KeyError, ValueError):  # deleted meanwhile, or of another kind: Protobuf is not even JSON
+            raise Rejected(f"schema {schema_id} of {self._subject} is not Avro", code=FOREIGN_SCHEMA) from None
+        return definition, writer
 
 
 def _read(writer: Any, reader: Any, topic: str, schema_id: int, value: bytes) -> Data:

@@ -32,6 +32,8 @@ VALUE_SCHEMA_ID: Final = "__value_schema_id"
 ATTRIBUTES: Final = frozenset(
     {SPEC_VERSION, ID, SOURCE, TYPE, TIME, SUBJECT, SCHEMA, CONTENT_TYPE, TRACE, INGESTED_AT, REVISION}
 )
+_DIGITS: Final = 18
+"""More than any offset or count has; Python refuses to read a number of thousands of digits."""
 _FIXED: Final = ((SPEC_VERSION, b"1.0"), (CONTENT_TYPE, b"application/avro"))
 
 
@@ -53,7 +55,8 @@ def write_headers(event: Event) -> list[tuple[str, bytes]]:
         headers.append((INGESTED_AT, format_time(event.ingested_at)))
     if event.revision:
         headers.append((REVISION, str(event.revision).encode()))
-    headers.extend((name, value.encode()) for name, value in event.headers.items())
+    # An attribute's name among the others would come last, and so replace it for every reader.
+    headers.extend((name, value.encode()) for name, value in event.headers.items() if name not in ATTRIBUTES)
     return headers
 
 
@@ -65,13 +68,24 @@ def format_time(time: datetime) -> bytes:
 
 
 def parse_time(value: bytes | None) -> datetime | None:
-    """The time, or None when the header is missing or not a time: a bad header must not cost the record."""
+    """The time in UTC, or None when the header is missing or not a time: a bad header must not cost the record.
+
+    A time without a zone is taken as UTC.
+    """
     if not value:
         return None
     try:
-        return datetime.fromisoformat(value.decode())
-    except ValueError:
+        time = datetime.fromisoformat(value.decode())
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
+
+
+def parse_number(value: bytes | str | None) -> int | None:
+    """The number that a header holds as decimal digits; None for anything else, however hostile."""
+    if not value or len(value) > _DIGITS or not value.isascii() or not value.isdigit():
+        return None
+    return int(value)
 
 
 def as_dict(headers: Headers | None) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -48,7 +48,7 @@ def read_event(message: Message, decoder: Decoder) -> Event:
         subject=h.text(headers, h.SUBJECT),
         trace=h.text(headers, h.TRACE),
         ingested_at=h.parse_time(headers.get(h.INGESTED_AT)),
-        revision=_number(headers.get(h.REVISION)),
+        revision=h.parse_number(headers.get(h.REVISION)) or 0,
         headers={name: value.decode(errors="replace") for name, value in headers.items() if name not in h.ATTRIBUTES},
         origin=origin,
         decode=None if value is None else partial(decode_value, decoder, value, headers),
@@ -67,8 +67,7 @@ def decode_value(decoder: Decoder, value: bytes, headers: Mapping[str, Any]) -> 
 
 def _timestamp(message: Message) -> datetime | None:
     kind, milliseconds = message.timestamp()
-    return datetime.fromtimestamp(milliseconds / 1000, UTC) if kind else None
-
-
-def _number(value: bytes | None) -> int:
-    return int(value) if value and value.isdigit() else 0
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if kind else None
+    except (ValueError, OverflowError, OSError):  # a producer may claim any 64-bit number
+        return None

@@ -78,7 +78,7 @@ class KafkaTarget:
                     value = message.value()
                     if value is not None:
                         status = read_status(value)
-                        latest[f"{status.dlq}|{status.event_id}"] = status
+                        latest[f"{status.dlq}|{status.event_id}|{status.origin}"] = status
         waiting = [s for s in latest.values() if s.dlq == self._dlq and s.state == WAITING and s.scope is not None]
         found: dict[ParkedKey, list[str]] = {}
         for status in sorted(waiting, key=_place):

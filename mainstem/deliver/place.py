@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import Misconfigured, Rejected
-from mainstem.event import Partition
+from mainstem.event import Origin, Partition
 from mainstem.flow.dead_letter import Failure, cause, dead_letter, first_origin
 from mainstem.flow.letter_status import DELIVERED, WAITING, status_record
 from mainstem.flow.settlement import Item, OnFailure, Settlement
@@ -108,12 +108,9 @@ def _where_it_waits(item: Item, waiting: Mapping[ParkedKey, Sequence[str]]) -> I
 
 
 def _blocked(item: Item, failure: Failure) -> Misconfigured:
-    error = failure.error
-    return Misconfigured(
-        f"{item.partition.topic}:{item.partition.number}:{item.offset} is refused and on_failure is block: {error.cause}",
-        code=error.code,
-        fix=error.fix,
-    )
+    error, place = failure.error, Origin(*item.partition, item.offset)
+    said = f"{place} is refused and on_failure is block: {error.cause}"
+    return Misconfigured(said, code=error.code, fix=error.fix)
 
 
 def _status(dlq: str, item: Item, state: str, why: str | None, code: str | None) -> Record:

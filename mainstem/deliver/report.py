@@ -10,6 +10,7 @@ from mainstem.errors import Fenced, MainstemError
 from mainstem.flow.settlement import Item, Settlement
 from mainstem.observe import metrics
 from mainstem.observe.board import Board, State
+from mainstem.observe.bug import traceback_of
 from mainstem.observe.latency import Latencies
 from mainstem.observe.logs import logger
 from mainstem.sdk.sink import Mapped
@@ -86,7 +87,8 @@ class Report:
         """Says it once, with the traceback when it is a bug; it is tried again and again."""
         if self._board.report(self._plan.part, State.PAUSED, error):
             why = bug or error.__cause__
-            self._log.error("paused", code=error.code.number, cause=error.cause, fix=error.fix, exc_info=why)
+            seen = {} if why is None else {"traceback": traceback_of(why)}
+            self._log.error("paused", code=error.code.number, cause=error.cause, fix=error.fix, **seen)
 
     def fenced(self, error: Fenced) -> None:
         self._log.warning("fenced", cause=error.cause, partitions=sorted(error.partitions))

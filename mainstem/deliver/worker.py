@@ -98,9 +98,10 @@ class SinkWorker:
         if not any(map(self._consumer.holds, partitions)):
             self._report.progress()  # another worker has them all
             return
-        await self._persist(
-            lambda: self._claim(partitions), lambda: any(map(self._consumer.holds, partitions)), partitions
-        )
+        try:
+            await self._persist(lambda: self._claim(partitions), lambda: any(map(self._consumer.holds, partitions)))
+        except Fenced as error:
+            await self._fenced(error, partitions)
 
     async def _claim(self, partitions: Collection[Partition]) -> None:
         # Asked anew at each attempt: what the group has given to another worker meanwhile must not be taken from it.
@@ -146,16 +147,20 @@ class SinkWorker:
         def is_due() -> bool:
             return any(self._is_due(message, generation) for message in messages)
 
-        work = {partition_of(message) for message in messages}
-        while is_due():  # being fenced out of some partitions leaves the records of the others to be delivered
-            await self._persist(once, is_due, work)
+        while True:
+            try:
+                return await self._persist(once, is_due)
+            except Fenced as error:
+                # Only those partitions are gone: the records of the others in this batch are still to be delivered.
+                await self._fenced(error, self._claims.keys() & {Partition(*origin_of(m)[:2]) for m in messages})
 
     def _is_due(self, message: Message, generation: int) -> bool:
-        partition = partition_of(message)
+        topic, number, offset = origin_of(message)
+        partition = Partition(topic, number)
         claim = self._claims.get(partition)
         if claim is None or generation < self._generations[partition]:
             return False
-        return claim.next_offset is None or origin_of(message).offset >= claim.next_offset
+        return claim.next_offset is None or offset >= claim.next_offset
 
     async def _renew(self) -> None:
         """After a broken connection the outcome of the last commit is unknown: the target knows where we are."""
@@ -194,20 +199,17 @@ class SinkWorker:
             self._generations.pop(partition, None)
         await self._outbox.leave(list(partitions))
 
-    async def _persist(
-        self, attempt: Callable[[], Awaitable[Any]], is_ours: Callable[[], bool], work: Collection[Partition]
-    ) -> None:
+    async def _persist(self, attempt: Callable[[], Awaitable[Any]], is_ours: Callable[[], bool]) -> None:
         """Attempts until it works, or is not ours any more. A record is never given up for a target's fault.
 
-        Fenced out of some or all of `work`, it leaves those partitions and returns.
+        Raises Fenced.
         """
         failures = 0
         while is_ours():
             try:
                 await attempt()
-            except Fenced as error:
-                await self._fenced(error, work)
-                return
+            except Fenced:
+                raise
             except Retryable as error:
                 failures += 1
                 self._is_stale = self._is_stale or isinstance(error, Unreachable)
@@ -247,11 +249,6 @@ class SinkWorker:
         except TimeoutError:
             return
         raise Stopped
-
-
-def partition_of(message: Message) -> Partition:
-    """The partition that a consumed message stands in."""
-    return Partition(*origin_of(message)[:2])
 
 
 def _is_behind(now: Claim, before: Claim) -> bool:

@@ -6,6 +6,7 @@ Header names are Kafka Connect's (KIP-298), so that the tools that know those ca
 from __future__ import annotations
 
 import hashlib
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ ERROR_HEADERS: Final = frozenset(
 ORIGIN_HEADERS: Final = ("mainstem_origin_topic", "mainstem_origin_partition", "mainstem_origin_offset")
 MAX_MESSAGE_BYTES: Final = 1000
 CAUSE_CHARACTERS: Final = 12
+_NUMBER: Final = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,10 @@ def dead_letter(message: Message, failure: Failure, topic: str, now: datetime | 
 def first_origin(message: Message) -> Origin:
     """Where the record stood first: a redriven record carries its origin along."""
     known = h.as_dict(message.headers())
-    topic, partition, offset = (h.text(known, name) for name in ORIGIN_HEADERS)
-    if topic and partition and offset and partition.isdigit() and offset.isdigit():
-        return Origin(topic, int(partition), int(offset))
+    topic, *place = (h.text(known, name) for name in ORIGIN_HEADERS)
+    partition, offset = map(h.parse_number, place)
+    if topic and partition is not None and offset is not None:
+        return Origin(topic, partition, offset)
     return origin_of(message)
 
 
@@ -103,7 +106,10 @@ def _explain(origin: Origin, failure: Failure, first_failed_at: bytes) -> Sequen
 
 def _capped(value: str) -> bytes:
     encoded = value.encode(errors="replace")
-    return encoded if len(encoded) <= MAX_MESSAGE_BYTES else encoded[: MAX_MESSAGE_BYTES - 3] + b"..."
+    if len(encoded) <= MAX_MESSAGE_BYTES:
+        return encoded
+    whole_characters = encoded[: MAX_MESSAGE_BYTES - 3].decode(errors="ignore")
+    return whole_characters.encode() + b"..."
 
 
 def _place(error: MainstemError) -> str:
@@ -113,5 +119,5 @@ def _place(error: MainstemError) -> str:
 
 
 def _constraint(said: str) -> str:
-    """What the message says without its digits: `order 17 is closed` and `order 18 is closed` are one cause."""
-    return "".join("#" if character.isdigit() else character for character in said)
+    """What the message says without its numbers: `order 9 is closed` and `order 10 is closed` are one cause."""
+    return _NUMBER.sub("#", said)

@@ -45,7 +45,7 @@ def status_record(  # noqa: PLR0913 - these are the fields of the record
     """The record that says so. Written in the transaction that makes it true."""
     now = h.format_time(datetime.now(UTC)).decode()
     status = LetterStatus(dlq, event_id, state, str(origin), now, cause, code, None if scope is None else scope.hex())
-    return Record(TOPIC, f"{dlq}|{event_id}".encode(), orjson.dumps(asdict(status)))
+    return Record(TOPIC, f"{dlq}|{event_id}|{origin}".encode(), orjson.dumps(asdict(status)))
 
 
 def read_status(value: bytes) -> LetterStatus:

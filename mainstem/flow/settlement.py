@@ -76,23 +76,25 @@ class _Lines:
 
     def judge(self, item: Item) -> Verdict:
         """The record's verdict, and the lines as they are when it is carried out."""
-        line = self.waiting.get(item.scope, [])
         if item.is_redriven:
-            if item.event_id not in line or (item.scope, item.event_id) in self.refused:
-                return Verdict.DROP
-            if line[0] != item.event_id:
-                return Verdict.BEHIND
-            if isinstance(item.outcome, Failure):
-                self.refuse(item)
-                return Verdict.FAILED
-            line.pop(0)
-            return Verdict.DELIVER
-        if line:
+            return self._judge_redriven(item)
+        verdict = Verdict.FAILED if isinstance(item.outcome, Failure) else Verdict.DELIVER
+        if self.waiting.get(item.scope):
+            verdict = Verdict.BEHIND
+        if verdict is not Verdict.DELIVER:
             self.refuse(item)
+        return verdict
+
+    def _judge_redriven(self, item: Item) -> Verdict:
+        line = self.waiting.get(item.scope, [])
+        if item.event_id not in line or (item.scope, item.event_id) in self.refused:
+            return Verdict.DROP
+        if line[0] != item.event_id:
             return Verdict.BEHIND
         if isinstance(item.outcome, Failure):
             self.refuse(item)
             return Verdict.FAILED
+        line.pop(0)
         return Verdict.DELIVER
 
     def refuse(self, item: Item) -> None:

@@ -56,7 +56,8 @@ def _schemas(types: Sequence[Any]) -> tuple[list[tuple[Any, dict[str, Any]]], di
     mode: JsonSchemaMode = "validation"
     inputs = [(index, mode, TypeAdapter(wanted).core_schema) for index, wanted in enumerate(types)]
     by_input, components = GenerateJsonSchema(ref_template=REFERENCES).generate_definitions(inputs)
-    return [(wanted, by_input[index, mode]) for index, wanted in enumerate(types)], {str(name): schema for name, schema in components.items()}
+    described = [(wanted, by_input[index, mode]) for index, wanted in enumerate(types)]
+    return described, {str(name): schema for name, schema in components.items()}
 
 
 def _operation(route: Route, described: Sequence[tuple[Any, dict[str, Any]]]) -> dict[str, Any]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiohttp.web import BaseRequest, Response
 
 from mainstem.errors import RequestRefused
+
+KNOWN_PATHS = 256
+"""Paths whose route is remembered: the same few are called all the time."""
 
 
 class Access(Enum):
@@ -65,6 +69,7 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._whole: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[list[str], dict[str, Route]]] = []
+        self._at = lru_cache(KNOWN_PATHS)(self._look_up)
         for route in routes:
             self._methods(route.path)[route.method] = route
 
@@ -88,7 +93,7 @@ class Router:
         self._patterns.append((segments, {}))
         return self._patterns[-1][1]
 
-    def _at(self, path: str) -> tuple[dict[str, Route] | None, Mapping[str, str]]:
+    def _look_up(self, path: str) -> tuple[dict[str, Route] | None, Mapping[str, str]]:
         if path in self._whole:
             return self._whole[path], {}
         segments = path.split("/")

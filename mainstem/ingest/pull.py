@@ -123,7 +123,9 @@ class PullIngest:
         if self._board.report(self.name, State.PAUSED, said):
             # Without the exception's own words: they may quote what was read.
             where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("source", part=self.name, state=State.PAUSED, code=said.code.number, reason=said.cause, traceback=where)
+            log.error(
+                "source", part=self.name, state=State.PAUSED, code=said.code.number, reason=said.cause, traceback=where
+            )
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

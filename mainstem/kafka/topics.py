@@ -82,6 +82,8 @@ class Admin:
         if made:
             self._settle(self._client.create_topics(made), "creating", passing=KafkaError.TOPIC_ALREADY_EXISTS)
             self._until(lambda: {spec.name for spec in missing} <= self.topics().keys(), "new topics to appear")
+            partitions = [Partition(spec.name, number) for spec in missing for number in range(spec.partitions)]
+            self._patiently(lambda: self.ends(partitions))  # a new partition may not have a leader yet
         return [spec.name for spec in missing]
 
     def delete(self, topics: Collection[str]) -> list[str]:

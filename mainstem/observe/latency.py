@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from math import ceil
 
 KEPT = 20_000
 
@@ -22,4 +23,5 @@ class Latencies:
         if not self._kept:
             return None
         ordered = sorted(self._kept)
-        return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+        rank = ceil(round(q * len(ordered), 9))  # rounded: 0.07 * 100 is a little more than 7
+        return ordered[max(rank, 1) - 1]

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.parser import text_string_to_metric_families
 
 VERSION = "0.1.0"
+CREATED = "_created"
+"""Samples that say when a counter began. They are left out: in a child's text they are families of their own."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 _registry = CollectorRegistry()
@@ -81,9 +83,13 @@ class _Merged(CollectorRegistry):
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}
         for family in [*_registry.collect(), *_parsed()]:
+            if family.name.endswith(CREATED):
+                continue
             first = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             known = {(s.name, tuple(sorted(s.labels.items()))): i for i, s in enumerate(first.samples)}
             for sample in family.samples:
+                if sample.name.endswith(CREATED):
+                    continue
                 at = known.get((sample.name, tuple(sorted(sample.labels.items()))))
                 if at is None:
                     first.samples.append(sample)

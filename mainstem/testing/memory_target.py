@@ -210,7 +210,7 @@ class MemoryTransaction:
         lost = [step.claim.partition for step in progress.advances if not self._holds(step)]
         if lost:
             names = ", ".join(f"{partition.topic}:{partition.number}" for partition in lost)
-            raise Fenced(f"another worker took {names} over; nothing was written")
+            raise Fenced(f"another worker took {names} over; nothing was written", partitions=lost)
         contents.rows = self._merged(self._written)
         for letter in progress.letters:
             contents.letters[name, letter.partition].append(letter)

@@ -34,7 +34,7 @@ from connectors.webhook import WebhookSource
 from mainstem import devstack
 from mainstem.codec.avro import Encoder
 from mainstem.codec.coerce import Coercer
-from mainstem.gateway import Gateway
+from mainstem.gateway import Gateway, heap
 from mainstem.ingest.intake import Intake
 from mainstem.ingest.once import Once
 from mainstem.ingest.push import PushIngest
@@ -103,9 +103,7 @@ async def serve_mainstem(bootstrap: str, topic: str) -> None:
     """The gateway as `mainstem run` puts it together."""
     definition = json.loads(SCHEMA.read_text())
     writer = EventWriter(Encoder(topic, definition, 1), Coercer(definition))
-    source = WebhookSource(
-        verify="standard-webhooks", secrets=(Secret(SECRET),), key="basket_id", time="purchased_at"
-    )
+    source = WebhookSource(verify="standard-webhooks", secrets=(Secret(SECRET),), key="basket_id", time="purchased_at")
     settings, board = GatewaySettings(port=0), Board()
 
     async def probe() -> None:
@@ -116,6 +114,7 @@ async def serve_mainstem(bootstrap: str, topic: str) -> None:
         ingest = PushIngest("payments-to-accounting", "till", source, intake, watch)
         sources = {("payments-to-accounting", "till"): ingest}
         async with Gateway(settings, board, sources=sources, topics={}) as gateway:
+            heap.settle()
             await _announce(int(gateway.url.rsplit(":", 1)[1]))
 
 

@@ -247,9 +247,7 @@ async def test_the_position_in_a_topic_that_was_made_anew_is_void(config, name, 
 
 async def test_a_zombie_writes_nothing_and_leaves(config, name, topic):
     woken, board = asyncio.Event(), Board()
-    zombie = ingest(
-        config, name, topic, Numbers(count=50).failing(lambda n: woken.wait() if n == 20 else None), board
-    )
+    zombie = ingest(config, name, topic, Numbers(count=50).failing(lambda n: woken.wait() if n == 20 else None), board)
     async with running(zombie) as run:
         await until(lambda: zombie._source._acknowledged == [10, 20])
         await first_pass(ingest(config, name, topic, Numbers(count=50)))

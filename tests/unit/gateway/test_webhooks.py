@@ -24,9 +24,7 @@ SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(b"o" * 32).decode()
 
 
-def signed(
-    basket: dict[str, Any], *, webhook_id: str = "m1", age_s: float = 0, secret: str = SECRET
-) -> dict[str, Any]:
+def signed(basket: dict[str, Any], *, webhook_id: str = "m1", age_s: float = 0, secret: str = SECRET) -> dict[str, Any]:
     """A request's options, signed by the independent reference implementation."""
     sent_at = datetime.fromtimestamp(int(time.time() - age_s), UTC)
     body = json.dumps({"type": "till.basket", "timestamp": "2017-01-02T05:05:54Z", "data": basket})
@@ -46,9 +44,7 @@ async def until(holds: Callable[[], bool], within_s: float = 5.0) -> None:
 
 @pytest.fixture
 def push() -> PushSource:
-    return WebhookSource(
-        verify="standard-webhooks", secrets=(Secret(SECRET),), key="basket_id", time="purchased_at"
-    )
+    return WebhookSource(verify="standard-webhooks", secrets=(Secret(SECRET),), key="basket_id", time="purchased_at")
 
 
 async def test_a_signed_basket_is_durable_before_it_is_acknowledged(served, basket):

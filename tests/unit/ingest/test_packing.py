@@ -36,7 +36,11 @@ async def test_a_good_event_gets_everything_that_it_lacks(packer):
     (record,) = packed.records
     headers = as_dict(record.headers)
     assert (record.topic, record.key) == ("raw.catalog.product.v1", b"p1")
-    assert (headers["ce_id"], headers["ce_type"], headers["ce_source"]) == (b"f:1", b"raw.catalog.product", b"shop.catalog")
+    assert (headers["ce_id"], headers["ce_type"], headers["ce_source"]) == (
+        b"f:1",
+        b"raw.catalog.product",
+        b"shop.catalog",
+    )
     assert packed.position == {"offset": 1}
     assert not packed.refused
 

@@ -14,7 +14,9 @@ def test_a_valid_parent_is_kept():
     assert trace_id(GIVEN) == "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-@pytest.mark.parametrize("given", [None, "", "ff" + GIVEN[2:], "00-" + "0" * 32 + GIVEN[35:], GIVEN.upper(), GIVEN + "\n"])
+@pytest.mark.parametrize(
+    "given", [None, "", "ff" + GIVEN[2:], "00-" + "0" * 32 + GIVEN[35:], GIVEN.upper(), GIVEN + "\n"]
+)
 def test_anything_else_starts_a_new_trace(given):
     made = traceparent(given)
 
