@@ -86,17 +86,18 @@ containers: $(READY)
 # pip names each package as it looks at it: enough to show how far it is.
 $(READY): requirements/dev.txt pyproject.toml
 	@if [ -z "$(PYTHON)" ]; then echo "mainstem needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 2; fi
-	@echo "==> Making .venv with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv .venv
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		echo "==> Making .venv with $$($(PYTHON) --version)"; rm -rf .venv; $(PYTHON) -m venv .venv; fi
 	@echo "==> Installing the pinned dependencies (a minute the first time)"
 	@set -euo pipefail; all=$$(grep -c '==' requirements/dev.txt); seen=0; \
 	$(BIN)/python -u -m pip install --disable-pip-version-check --progress-bar off --no-color \
 		--require-hashes --requirement requirements/dev.txt | while read -r word rest; do \
 		case "$$word" in \
 			Collecting|Requirement) seen=$$((seen + 1)); \
-				if [ -t 1 ]; then printf '\r    %d of %d ' "$$seen" "$$all"; fi ;; \
-			Installing) if [ -t 1 ]; then printf '\r'; fi; echo "    $$all packages found; unpacking them" ;; \
-		esac; done
+				if [ -t 1 ]; then printf '\r    %d of %d' "$$seen" "$$all"; fi ;; \
+			Installing) if [ -t 1 ]; then printf ', unpacking them'; fi ;; \
+		esac; done; if [ -t 1 ]; then echo; fi
 	@echo "==> Installing mainstem"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@report=$$($(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable . 2>&1) || { echo "$$report"; exit 1; }
 	@touch $@

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Protocol
 
 from mainstem.codec import headers as h
@@ -30,34 +29,72 @@ def origin_of(message: Message) -> Origin:
     return Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
 
 
+class ReceivedEvent(Event):
+    """An event whose attributes are read from its message when the first of them is asked for.
+
+    A sink that writes rows needs none of them: reading a dozen headers costs as much as decoding a small record.
+    """
+
+    __slots__ = ("_decoder", "_message")
+
+    def __init__(self, message: Message, decoder: Decoder) -> None:
+        self._message = message
+        self._decoder: Decoder | None = decoder
+
+    def __getattr__(self, name: str) -> Any:
+        """Comes here for an attribute that is not set yet."""
+        if name not in Event.__slots__ or name.startswith("_"):
+            raise AttributeError(name)
+        _fill(self, self._message)
+        return getattr(self, name)
+
+    @property
+    def payload(self) -> Data | None:
+        if self._decoder is not None:
+            value = self._message.value()
+            self._data = None if value is None else decode_value(self._decoder, value, self._message.headers())
+            self._decoder = None
+        return self._data
+
+    def replace(self, **changes: Any) -> Event:
+        if "data" not in changes:
+            changes["data"] = self.payload
+        now = {name: getattr(self, name) for name in Event.__slots__ if not name.startswith("_")}
+        return Event(**(now | changes))
+
+
 def read_event(message: Message, decoder: Decoder) -> Event:
-    """The event; its data is decoded, and can be refused, when it is first read.
+    """The event; its attributes are read, and its data is decoded and can be refused, when they are first asked for.
 
     A record that another producer wrote without CloudEvents headers gets an id from where it stands.
     """
+    return ReceivedEvent(message, decoder)
+
+
+def _fill(event: Event, message: Message) -> None:
     headers = h.as_dict(message.headers())
-    origin = origin_of(message)
     key = message.key()
-    value = message.value()
-    return Event(
-        id=h.text(headers, h.ID) or f"kafka:{origin}",
-        key=None if key is None else key.decode(errors="replace"),
-        time=h.parse_time(headers.get(h.TIME)) or _timestamp(message),
-        type=h.text(headers, h.TYPE) or "",
-        source=h.text(headers, h.SOURCE) or "",
-        subject=h.text(headers, h.SUBJECT),
-        trace=h.text(headers, h.TRACE),
-        ingested_at=h.parse_time(headers.get(h.INGESTED_AT)),
-        revision=h.parse_number(headers.get(h.REVISION)) or 0,
-        headers={name: value.decode(errors="replace") for name, value in headers.items() if name not in h.ATTRIBUTES},
-        origin=origin,
-        decode=None if value is None else partial(decode_value, decoder, value, headers),
-    )
+    event.origin = origin_of(message)
+    event.id = h.text(headers, h.ID) or f"kafka:{event.origin}"
+    event.key = None if key is None else key.decode(errors="replace")
+    event.time = h.parse_time(headers.get(h.TIME)) or _timestamp(message)
+    event.type = h.text(headers, h.TYPE) or ""
+    event.source = h.text(headers, h.SOURCE) or ""
+    event.subject = h.text(headers, h.SUBJECT)
+    event.trace = h.text(headers, h.TRACE)
+    event.ingested_at = h.parse_time(headers.get(h.INGESTED_AT))
+    event.revision = h.parse_number(headers.get(h.REVISION)) or 0
+    event.headers = {
+        name: value.decode(errors="replace") for name, value in headers.items() if name not in h.ATTRIBUTES
+    }
 
 
-def decode_value(decoder: Decoder, value: bytes, headers: Mapping[str, Any]) -> Data:
+def decode_value(decoder: Decoder, value: bytes, headers: Any) -> Data:
     """Decodes a value whose schema id stands before it or, in the newer form, in a header."""
-    named = headers.get(h.VALUE_SCHEMA_ID)
+    if not headers:
+        return decoder.decode(value)
+    given = headers if isinstance(headers, Mapping) else dict(headers)
+    named = given.get(h.VALUE_SCHEMA_ID)
     if not named:
         return decoder.decode(value)
     if len(named) != FRAME_BYTES or named[0] != 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from typing import cast
 
 from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import Misconfigured, Rejected
@@ -33,14 +33,28 @@ class Placement:
 
         Raises Fenced, Retryable or Misconfigured, and then nothing has been written.
         """
-        concerned = {item.scope for item in items if item.is_redriven or item.scope in parked}
-        concerned |= {item.other_scope for item in items if item.other_scope is not None}
+        concerned = _concerned(items, parked)
         async with self._target.transaction() as transaction:
             waiting = await transaction.waiting(concerned) if concerned else {}
             settlement = Settlement(waiting, self._plan.part)
-            await self._write(transaction, settlement, [_where_it_waits(item, waiting) for item in items])
+            for item in items if concerned else ():
+                _find_line(item, waiting)
+            if concerned or not await self._write_all(transaction, settlement, items):
+                await self._write(transaction, settlement, items)
             await transaction.commit(self._progress(settlement, claims, ends))
         return settlement
+
+    async def _write_all(self, transaction: Transaction, settlement: Settlement, items: Sequence[Item]) -> bool:
+        """The way of nearly every batch: nobody waits, every mapping worked, the target takes it all. False if not."""
+        mapped = [item.outcome for item in items]
+        if not all(isinstance(outcome, Mapped) for outcome in mapped):
+            return False
+        try:
+            await transaction.write(cast(list[Mapped], mapped))
+        except Rejected:
+            return False
+        settlement.delivered.extend(items)
+        return True
 
     async def _write(self, transaction: Transaction, settlement: Settlement, items: Sequence[Item]) -> None:
         if self._plan.on_failure is OnFailure.BLOCK and (refused := settlement.first_refused(items)):
@@ -99,12 +113,24 @@ class Placement:
         return letters
 
 
-def _where_it_waits(item: Item, waiting: Mapping[ParkedKey, Sequence[str]]) -> Item:
+def _concerned(items: Sequence[Item], parked: Collection[ParkedKey]) -> set[ParkedKey]:
+    """The keys whose waiting records matter to this batch: usually none."""
+    found = {item.scope for item in items if item.is_redriven or item.scope in parked} if parked else set()
+    for item in items:
+        if item.is_redriven:
+            found |= {item.scope, item.other_scope or item.scope}
+    return found
+
+
+def _find_line(item: Item, waiting: Mapping[ParkedKey, Sequence[str]]) -> None:
     """A record that was parked before `on_failure` was changed waits under the scope of that time."""
     other = item.other_scope
-    if other is None or item.event_id in waiting.get(item.scope, ()) or item.event_id not in waiting.get(other, ()):
-        return item
-    return replace(item, scope=other)
+    if (
+        other is not None
+        and item.event_id not in waiting.get(item.scope, ())
+        and item.event_id in waiting.get(other, ())
+    ):
+        item.waits_under(other)
 
 
 def _blocked(item: Item, failure: Failure) -> Misconfigured:

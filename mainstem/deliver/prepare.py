@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import groupby
 
 from mainstem.codec.avro import Decoder
-from mainstem.codec.message import Message, origin_of, read_event
+from mainstem.codec.message import Message, ReceivedEvent, origin_of
 from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import FUNCTION_FAILED, MAPPING_FAILED, MainstemError, Misconfigured, Rejected
 from mainstem.event import Event, Partition
 from mainstem.flow.dead_letter import Failure, first_origin
-from mainstem.flow.settlement import Item, OnFailure, scope_of
+from mainstem.flow.settlement import Item
 from mainstem.sdk.sink import Mapped
 
 
@@ -21,27 +22,18 @@ class Preparer:
         self._plan = plan
         self._decoder_of = decoder_of
         self._decoders: dict[str, Decoder] = {}
-        self._other_policy = OnFailure.PARK if plan.on_failure is OnFailure.SKIP else OnFailure.SKIP
 
     def prepare(self, messages: Iterable[Message]) -> list[Item]:
         """Raises Retryable or Misconfigured when the batch as a whole has to wait, a bug in the mapping included."""
-        return [self._prepare(message) for message in messages]
-
-    def _prepare(self, message: Message) -> Item:
-        topic, partition, offset = origin_of(message)
-        is_redriven = topic == self._plan.redrive
-        origin = first_origin(message).topic if is_redriven else topic
-        event = read_event(message, self._decoder(origin))
-        return Item(
-            message,
-            Partition(topic, partition),
-            offset,
-            event.id,
-            scope_of(origin, message.key(), event.id, self._plan.on_failure),
-            is_redriven,
-            self._map(event),
-            scope_of(origin, message.key(), event.id, self._other_policy) if is_redriven else None,
-        )
+        items = []
+        for partition, group in groupby(messages, key=_partition):
+            is_redriven = partition.topic == self._plan.redrive
+            for message in group:
+                origin = first_origin(message).topic if is_redriven else partition.topic
+                event = ReceivedEvent(message, self._decoder(origin))
+                outcome = self._map(event)
+                items.append(Item(message, partition, event, outcome, self._plan.on_failure, is_redriven=is_redriven))
+        return items
 
     def _map(self, event: Event) -> Mapped | Failure:
         try:
@@ -50,7 +42,8 @@ class Preparer:
         except Rejected as error:
             return Failure(error, self._plan.part, "decode")
         try:
-            return Mapped(event, list(self._plan.mapping(event)))
+            rows = self._plan.mapping(event)
+            return Mapped(event, rows if isinstance(rows, list) else list(rows))
         except Rejected as error:
             if error.code is Rejected.default:
                 error.code = MAPPING_FAILED
@@ -68,3 +61,8 @@ class Preparer:
         if topic not in self._decoders:
             self._decoders[topic] = self._decoder_of(topic)
         return self._decoders[topic]
+
+
+def _partition(message: Message) -> Partition:
+    topic, number, _ = origin_of(message)
+    return Partition(topic, number)

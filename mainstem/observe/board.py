@@ -8,6 +8,8 @@ from enum import StrEnum
 from time import time
 from typing import Any
 
+from mainstem.observe import metrics
+
 
 class State(StrEnum):
     """A part's state. Only RUNNING is ready."""
@@ -46,7 +48,7 @@ class Board:
         reason = None if error is None else error.cause
         if before is not None and (before.state, before.reason) == (state, reason):
             return False
-        self._parts[part] = Status(
+        status = Status(
             state,
             time(),
             reason,
@@ -54,18 +56,19 @@ class Board:
             None if error is None else error.fix,
             None if before is None else before.progress_at,
         )
+        self._put(part, status)
         return True
 
     def progress(self, part: str) -> None:
         """Notes that the part has just got on with its work, which also makes it running."""
         before = self._parts.get(part)
         since = before.since if before is not None and before.state is State.RUNNING else time()
-        self._parts[part] = Status(State.RUNNING, since, progress_at=time())
+        self._put(part, Status(State.RUNNING, since, progress_at=time()))
 
     def adopt(self, parts: Mapping[str, Mapping[str, Any]]) -> None:
         """Takes over what a child process said of its parts."""
         for name, said in parts.items():
-            self._parts[name] = Status(**{**said, "state": State(said["state"])})
+            self._put(name, Status(**{**said, "state": State(said["state"])}))
 
     def parts(self) -> dict[str, Status]:
         return dict(self._parts)
@@ -76,3 +79,7 @@ class Board:
     def is_ready(self) -> bool:
         """Every part is running; a board without parts is not ready."""
         return bool(self._parts) and all(status.state is State.RUNNING for status in self._parts.values())
+
+    def _put(self, part: str, status: Status) -> None:
+        self._parts[part] = status
+        metrics.state.labels(part).set(status.state is State.RUNNING)

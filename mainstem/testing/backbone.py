@@ -7,9 +7,9 @@
         await backbone.deliver(sink, ["payments.payment_settled.v1"], journal_lines)
         assert backbone.dead_letters("test.sink") == []
 
-The pieces are the real ones: Avro both ways, the intake and its duplicates, the stream's runner, the mapping, the halving
-of refused batches, parked keys and dead letters. Only Kafka and the registry are replaced, and nothing ever waits: what
-would pause a running backbone (a bug, a wrong setting, an outage) is raised.
+The pieces are the real ones: Avro both ways, the intake and its duplicates, the stream's runner, the mapping, the
+halving of refused batches, parked keys and dead letters. Only Kafka and the registry are replaced, and nothing ever
+waits: what would pause a running backbone (a bug, a wrong setting, an outage) is raised.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from mainstem.codec.avro import Codec
-from mainstem.codec.message import Message, origin_of, read_event
+from mainstem.codec.message import Message, read_event
 from mainstem.codec.registry import Definition
 from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
@@ -38,15 +37,16 @@ from mainstem.ingest.packing import Packer
 from mainstem.ingest.push import PushIngest
 from mainstem.ingest.watch import Watch
 from mainstem.ingest.writing import EventWriter
+from mainstem.kafka.record import Record
 from mainstem.observe.board import Board
 from mainstem.process.duplicates import Duplicates
 from mainstem.process.outputs import Outputs
 from mainstem.process.reference import tables_of
 from mainstem.process.runner import Patience, StreamRunner
 from mainstem.project import names
+from mainstem.project.findings import ProjectError
 from mainstem.project.mapping import as_it_is, by_function
 from mainstem.project.schemas import read_schemas
-from mainstem.project.findings import ProjectError
 from mainstem.recover.letters import Letter, LetterBox, identity_of, project
 from mainstem.recover.redrive import plan, redriven_record
 from mainstem.recover.selection import Selection
@@ -118,7 +118,7 @@ class MemoryBackbone:
         that asks for a retry gets it at once.
         """
         group, start = names.stream_group(stream.name), len(self.topics.read(stream.writes))
-        messages = self._new(group, stream.reads)
+        messages = self.topics.read(stream.reads, self._next.get(f"{group} {stream.reads}", 0))
         runner = StreamRunner(
             stream,
             tables=self._tables(stream) if tables is None else tables,
@@ -145,19 +145,21 @@ class MemoryBackbone:
 
         Without a mapping a record is one row. Raises what would make the sink wait or pause; nothing is settled then.
         """
-        part = f"{INTEGRATION}.{name}"
-        plan = _plan(name, topics, as_it_is if mapping is None else by_function(mapping), on_failure)
-        async with self._target(sink, SinkIdentity(INTEGRATION, name), self._stores.setdefault(part, MemoryStore())) as to:
-            claims = {claim.partition: claim for claim in await to.take_over([_only(t) for t in plan.subscribed])}
-            items = Preparer(plan, self.codec.decoder).prepare(self._due(claims))
+        agreed = _plan(name, topics, as_it_is if mapping is None else by_function(mapping), on_failure)
+        async with self._target(sink, SinkIdentity(INTEGRATION, name)) as target:
+            partitions = [Partition(topic, 0) for topic in agreed.subscribed]
+            claims = {claim.partition: claim for claim in await target.take_over(partitions)}
+            items = Preparer(agreed, self.codec.decoder).prepare(self._due(claims))
             ends = {item.partition: item.offset + 1 for item in items}
-            settlement = await Placement(plan, to).place(items, claims, ends, await to.parked(topics))
-            await self._ship(to, claims)
+            parked = await target.parked(topics)
+            settlement = await Placement(agreed, target).place(items, claims, ends, parked)
+            await self._ship(target, claims)
         return settlement
 
     def redrive(self, name: str = "sink", selection: Selection | None = None) -> int:
         """Gives a sink its dead letters again with the next `deliver`: all that wait, or those that are selected."""
-        agreed = plan(self._letters(names.sink_dead_letters(INTEGRATION, name)), selection or Selection(everything=True))
+        box = self._letters(names.sink_dead_letters(INTEGRATION, name))
+        agreed = plan(box, selection or Selection(everything=True))
         topic = names.sink_redrive(INTEGRATION, name)
         self.topics.append(redriven_record(letter, topic, "test", {topic: 1}) for letter in agreed.letters)
         return len(agreed.letters)
@@ -183,9 +185,6 @@ class MemoryBackbone:
             table.apply(self.topics.read(table.topic))
         return tables
 
-    def _new(self, group: str, topic: str) -> Sequence[Message]:
-        return self.topics.read(topic, self._next.get(f"{group} {topic}", 0))
-
     def _due(self, claims: Mapping[Partition, Claim]) -> Iterable[Message]:
         return [m for claim in claims.values() for m in self.topics.read(claim.partition.topic, claim.next_offset or 0)]
 
@@ -198,16 +197,44 @@ class MemoryBackbone:
                 await target.forget_letters(partition, letters[-1].offset)
 
     @asynccontextmanager
-    async def _target(
-        self, sink: Sink | TransactionalSink, identity: SinkIdentity, store: MemoryStore
-    ) -> AsyncIterator[Target]:
+    async def _target(self, sink: Sink | TransactionalSink, identity: SinkIdentity) -> AsyncIterator[Target]:
         if isinstance(sink, TransactionalSink):
             async with sink.open(identity) as target:
                 yield target
         else:
             async with sink.open() as write:
-                yield PlainTarget(write, store, identity)
+                yield PlainTarget(write, self._stores.setdefault(identity.name, MemoryStore()), identity)
 
     def _letters(self, dlq: str) -> LetterBox:
         said = [read_status(message.value() or b"") for message in self.topics.read(STATUSES)]
         return project(dlq, self.topics.read(dlq), {identity_of(s): s for s in said if s.dlq == dlq})
+
+
+def _read(folder: Path) -> dict[str, Definition]:
+    schemas, findings = read_schemas(folder)
+    for finding in findings:
+        raise ProjectError(finding)
+    return {topic: schema.definition for topic, schema in schemas.items()}
+
+
+def _plan(
+    name: str, topics: Sequence[str], mapping: Callable[[Event], Sequence[Row]], on_failure: OnFailure
+) -> SinkPlan:
+    return SinkPlan(
+        integration=INTEGRATION,
+        sink=name,
+        topics=topics,
+        group=names.sink_group(INTEGRATION, name),
+        dlq=names.sink_dead_letters(INTEGRATION, name),
+        redrive=names.sink_redrive(INTEGRATION, name),
+        mapping=mapping,
+        on_failure=on_failure,
+    )
+
+
+async def _is_well() -> None:
+    """Memory is always reachable."""
+
+
+async def _at_once(_seconds: float) -> None:
+    await asyncio.sleep(0)

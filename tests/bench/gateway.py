@@ -34,7 +34,8 @@ from connectors.webhook import WebhookSource
 from mainstem import devstack
 from mainstem.codec.avro import Encoder
 from mainstem.codec.coerce import Coercer
-from mainstem.gateway import Gateway, heap
+from mainstem.app import heap
+from mainstem.gateway import Gateway
 from mainstem.ingest.intake import Intake
 from mainstem.ingest.once import Once
 from mainstem.ingest.push import PushIngest

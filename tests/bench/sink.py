@@ -31,6 +31,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from psycopg import sql
 
 from mainstem import devstack
+from mainstem.app import heap
 from mainstem.app.apply import find_changes, make_changes
 from mainstem.app.services import Services
 from mainstem.app.sinks import run_sink
@@ -105,6 +106,7 @@ def backbone(job: Job) -> None:
     """mainstem's worker, as `mainstem run --only sinks` runs it."""
 
     async def work() -> None:
+        heap.settle()
         with Services.of(load(Path(job.folder))) as services:
             await run_sink(services, services.project.sinks[0], asyncio.Event())
 

@@ -117,7 +117,7 @@ The backbone goes on running at {url}. Try in another terminal:
   mainstem dlq list {dlq}                     # {result.dead_letters} letters that can never be booked
   mainstem dlq list {dlq} --letters
   mainstem dlq redrive {dlq} --all            # a preview; --execute does it
-  mainstem replay plan {dlq} --since -1h
+  mainstem replay plan {dlq} --from -1h
   mainstem group describe {dlq}
   mainstem doctor
 Ctrl-C stops everything that this command has started.""")

@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("mainstem", "connectors", "streams", "integrations", "schemas", "tests"):
         shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     made = tmp_path_factory.mktemp("wheel")
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", made]
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(made)]
     subprocess.run([*PIP, "wheel", *options, source], check=True, timeout=120)
     return next(made.glob("*.whl"))
 
@@ -35,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds only the wheel; its dependencies are this interpreter's."""
     site = tmp_path_factory.mktemp("site")
-    options = ["--no-deps", "--no-index", "--target", site]
+    options = ["--no-deps", "--no-index", "--target", str(site)]
     subprocess.run([*PIP, "install", *options, wheel], check=True, timeout=120)
     return site
 
@@ -86,11 +86,10 @@ def test_a_project_elsewhere_finds_the_installed_connectors(installed: Path, tmp
     for name in ("integrations", "streams", "schemas"):
         shutil.copytree(REPOSITORY / name, tmp_path / name)
     shutil.copy(REPOSITORY / "mainstem.yaml", tmp_path)
-    secrets = {"MAINSTEM_SECRET_TILL_SIGNING": "whsec_" + "A" * 32, "MAINSTEM_SECRET_ACCOUNTING_DSN": "dbname=books"}
-    for name, value in secrets.items():
-        folder = tmp_path / ".mainstem" / "secrets"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name.removeprefix("MAINSTEM_SECRET_").lower()).write_text(value)
-        (folder / name.removeprefix("MAINSTEM_SECRET_").lower()).chmod(0o600)
+    folder = tmp_path / ".mainstem" / "secrets"
+    folder.mkdir(parents=True, mode=0o700)
+    for name, value in {"till_signing": "whsec_" + "A" * 32, "accounting_dsn": "dbname=books"}.items():
+        (folder / name).write_text(value)
+        (folder / name).chmod(0o600)
     said = run(installed, "lint", "--output", "json", cwd=tmp_path)
     assert said.returncode == 0, said.stdout + said.stderr

@@ -1,0 +1,163 @@
+"""Any interleaving of live and redriven records, refusals, mendings and crashes, against what a sink promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from contextlib import suppress
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from mainstem.codec.message import Message
+from mainstem.errors import Unreachable
+from mainstem.flow.settlement import OnFailure
+from tests.unit.deliver.sink_world import DLQ, REDRIVE, World, order
+
+KEYS = st.sampled_from(["a", "b", None])
+POLICIES = st.sampled_from([OnFailure.PARK, OnFailure.SKIP])
+
+
+class Sink(RuleBasedStateMachine):
+    """Live records are numbered as they stand in the topic; event ids are `e<number>`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.world = World()
+        self.keys: list[str | None] = []
+        self.keeps_order = True
+
+    @initialize(policy=POLICIES)
+    def begin(self, policy: OnFailure) -> None:
+        self.world.on_failure = policy
+        self.keeps_order = policy is OnFailure.PARK
+
+    @rule(key=KEYS, refused=st.booleans(), unmapped=st.booleans())
+    def publish(self, key: str | None, refused: bool, unmapped: bool) -> None:
+        n = len(self.keys)
+        self.keys.append(key)
+        if refused:
+            self.world.refused.add(n)
+        if unmapped:
+            self.world.unmapped.add(n)
+        self.world.topics.append([order(n, key=key)])
+
+    @rule(data=st.data())
+    def mend(self, data: st.DataObject) -> None:
+        for broken in (self.world.refused, self.world.unmapped):
+            broken.difference_update(data.draw(st.sets(st.sampled_from(sorted(broken))) if broken else st.just(set())))
+
+    @precondition(lambda self: self.world.letters())
+    @rule(data=st.data())
+    def redrive(self, data: st.DataObject) -> None:
+        """Any letters, in any order, also those that do not wait and the same one twice."""
+        letters = self.world.letters()
+        chosen = data.draw(st.lists(st.integers(0, len(letters) - 1), max_size=6))
+        self.world.redrive([letters[at] for at in chosen])
+
+    @rule(live=st.integers(0, 6), again=st.integers(0, 6), redriven_first=st.booleans())
+    def deliver(self, live: int, again: int, redriven_first: bool) -> None:
+        self._run(live, again, redriven_first)
+
+    @rule(live=st.integers(1, 6), again=st.integers(0, 6))
+    def lose_the_answer_to_the_commit(self, live: int, again: int) -> None:
+        self.world.store.lose_next_answer = True
+        with suppress(Unreachable):
+            self._run(live, again, False)
+        self.world.store.lose_next_answer = False
+
+    @rule(live=st.integers(1, 6), again=st.integers(0, 6), tries=st.integers(1, 4))
+    def crash_between_two_writes(self, live: int, again: int, tries: int) -> None:
+        before = self.world.store.contents.rows, self.world.waiting(), len(self.world.topics.read(DLQ))
+        dies_at = self.world.store.writes + tries
+        refused = self.world.refused
+        self.world.refused = _Dying(refused, self.world, dies_at)
+        try:
+            self._run(live, again, False)
+        except Unreachable:
+            assert before == (self.world.store.contents.rows, self.world.waiting(), len(self.world.topics.read(DLQ)))
+        finally:
+            self.world.refused = set(refused)
+
+    @rule(policy=POLICIES)
+    def change_the_policy(self, policy: OnFailure) -> None:
+        self.keeps_order = self.keeps_order and policy is OnFailure.PARK
+        self.world.on_failure = policy
+
+    @invariant()
+    def nothing_is_delivered_twice(self) -> None:
+        assert max(Counter(self.world.delivered()).values(), default=1) == 1
+
+    @invariant()
+    def nothing_is_both_delivered_and_waiting(self) -> None:
+        assert not {f"e{n}" for n in self.world.delivered()} & set(self.world.waiting())
+
+    @invariant()
+    def the_order_of_each_key_is_kept(self) -> None:
+        if not self.keeps_order:
+            return
+        delivered = defaultdict(list)
+        for n in self.world.delivered():
+            delivered[self.keys[n]].append(n)
+        delivered.pop(None, None)
+        assert all(line == sorted(line) for line in delivered.values())
+
+    @invariant()
+    def every_record_is_delivered_or_waits_or_is_still_to_come(self) -> None:
+        [done] = [c.next_offset or 0 for (_, p), c in self.world.store.contents.controls.items() if p.topic != REDRIVE] or [0]
+        accounted = {f"e{n}" for n in self.world.delivered()} | set(self.world.waiting())
+        assert accounted == {f"e{n}" for n in range(done)}
+        assert len(self.world.waiting()) == len(set(self.world.waiting()))
+
+    @invariant()
+    def what_waits_has_a_letter_and_the_letters_say_what_is_true(self) -> None:
+        if any(self.world.store.contents.letters.values()):
+            return  # an answer was lost: the next worker ships them
+        states = {letter.event_id: letter.state for letter in self.world.letters()}
+        assert {event_id for event_id, state in states.items() if state == "waiting"} == set(self.world.waiting())
+
+    def teardown(self) -> None:
+        """In the end everything is mended and redriven, and so everything is delivered; once more changes nothing."""
+        self._run(10_000, 10_000, False)
+        self.world.refused.clear()
+        self.world.unmapped.clear()
+        self.world.redrive([letter for letter in self.world.letters() if letter.state == "waiting"])
+        self._run(10_000, 10_000, False)
+        assert sorted(self.world.delivered()) == list(range(len(self.keys)))
+        assert self.world.waiting() == []
+        self.the_order_of_each_key_is_kept()
+        letters = len(self.world.topics.read(DLQ))
+        self.world.redrive(self.world.letters())
+        again = self._run(10_000, 10_000, False)
+        assert again == len(self.world.letters())
+        assert sorted(self.world.delivered()) == list(range(len(self.keys)))
+        assert len(self.world.topics.read(DLQ)) == letters
+        self.runner.close()
+
+    def _run(self, live: int, again: int, redriven_first: bool) -> int:
+        def arrange(messages: list[Message]) -> list[Message]:
+            return sorted(messages, key=lambda m: m.topic() != REDRIVE) if redriven_first else messages
+
+        return len(self.runner.run(self.world.step(live, again, arrange=arrange)).dropped)
+
+
+class _Dying(set[int]):
+    """A target's rules; when they are asked at the n-th write, the database is gone."""
+
+    def __init__(self, refused: set[int], world: World, dies_at: int) -> None:
+        super().__init__(refused)
+        self._world = world
+        self._dies_at = dies_at
+
+    def __contains__(self, n: object) -> bool:
+        if self._world.store.writes >= self._dies_at:
+            raise Unreachable("the worker dies here")
+        return super().__contains__(n)
+
+
+TestSink = Sink.TestCase
+TestSink.settings = settings(
+    max_examples=80, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
