@@ -1,4 +1,4 @@
-"""One settled payment becomes one double entry: a debit to the bank, a credit to each department that sold something."""
+"""One settled payment becomes one double entry: a debit to the bank, a credit to each department that sold."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -13,7 +13,7 @@ def journal_lines(payment: Event) -> Iterator[Row]:
     entry = {"payment_id": paid["payment_id"], "booked_at": paid["paid_at"]}
     sold = [total for total in paid["departments"] if total["net"]]
     discount = sum((total["discount"] for total in paid["departments"]), Decimal(0))
-    # A basket that sums to zero still gives its debit of zero: refusing it is the accounting system's decision, not ours.
+    # A basket that sums to zero still gives its debit of zero: to refuse it is the accounting system's decision.
     yield {**entry, "line_no": 0, "account": BANK, "debit": paid["net"], "credit": Decimal(0), "discount": discount}
     for line_no, total in enumerate(sold, start=1):
         yield {

@@ -9,8 +9,8 @@
     |   +-- Refused                   a safety guard said no
     +-- Fenced                        somebody else owns the work now: stop and leave
 
-Authors of connectors raise the first three. Anything else that escapes a connector is a bug: the runtime pauses, keeps the
-record and shows the traceback once.
+Authors of connectors raise the first three. Anything else that escapes a connector is a bug: the runtime pauses, keeps
+the record and shows the traceback once.
 """
 
 from __future__ import annotations

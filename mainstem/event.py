@@ -34,8 +34,8 @@ class Origin(NamedTuple):
 class Event:
     """One fact, with the CloudEvents attributes that identify it.
 
-    `id` is set once at the source, is derived from it, and never changes through retry, redrive and replay. `type` is the
-    topic without its version. `time` is when it happened (not when it was published), in UTC. `data` is None for a
+    `id` is set once at the source, is derived from it, and never changes through retry, redrive and replay. `type` is
+    the topic without its version. `time` is when it happened (not when it was published), in UTC. `data` is None for a
     tombstone; it is decoded when it is first read, so looking at any other attribute is cheap.
     """
 

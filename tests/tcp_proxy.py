@@ -135,6 +135,8 @@ class KafkaProxy(TcpProxy):
         ours = self._target[0].encode() + self.port.to_bytes(4, "big")
         with suppress(asyncio.IncompleteReadError):
             while True:
-                size = await reader.readexactly(4)  # a response's length; host and port follow each other in all of them
+                size = await reader.readexactly(
+                    4
+                )  # a response's length; host and port follow each other in all of them
                 response = await reader.readexactly(int.from_bytes(size, "big"))
                 await self._pass(size + response.replace(self._named, ours), writer)

@@ -170,7 +170,7 @@ class Control:
                 "next": [step.next_offset for step in advances],
             },
         ).fetchall()
-        lost = {tuple(step.claim.partition) for step in advances} - set(moved)
+        lost = {step.claim.partition for step in advances} - {Partition(*place) for place in moved}
         if lost:
             names = ", ".join(f"{topic}:{number}" for topic, number in sorted(lost))
             raise Fenced(f"sink {self._sink}: another worker took {names} over; nothing was written", partitions=lost)

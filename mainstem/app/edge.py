@@ -23,15 +23,16 @@ PART = "publish"
 
 
 class Edge:
-    """Fills the two mappings that the gateway looks into while it runs, and empties them when it stops."""
+    """Opens what the two mappings name, which the gateway looks into, when it runs, and closes it when it stops."""
 
     def __init__(self, services: Services, pushed: Sequence[tuple[SourceSpec, PushSource]]) -> None:
-        self.sources: MutableMapping[tuple[str, str], PushIngest] = {}
-        """Push sources by integration and name."""
-        self.topics: MutableMapping[str, Intake] = {}
-        """Every topic that the project has a schema for."""
+        self.sources: MutableMapping[tuple[str, str], PushIngest | None] = {}
+        """Push sources by integration and name; None while it is not open."""
+        self.topics: MutableMapping[str, Intake | None] = {}
+        """Every topic that the project has a schema for; None while it is not open."""
         self._services = services
         self._pushed = pushed
+        self._close()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`. Raises what keeps it from starting: Unreachable, Misconfigured."""
@@ -39,13 +40,14 @@ class Edge:
             stack.callback(self._close)
             topics = self._services.codec.topics()
             made = await asyncio.gather(*(self._intake(topic, producer) for topic in topics))
-            self.topics.update(zip(topics, made, strict=True))
+            intakes = dict(zip(topics, made, strict=True))
+            self.topics.update(intakes)
             for spec, source in self._pushed:
                 name = f"{spec.integration}.{spec.name}"
                 watch = await stack.enter_async_context(
                     Watch(self._services.board, name, self._topic_probe(spec.topic))
                 )
-                ingest = PushIngest(spec.integration, spec.name, source, self.topics[spec.topic], watch)
+                ingest = PushIngest(spec.integration, spec.name, source, intakes[spec.topic], watch)
                 self.sources[spec.integration, spec.name] = ingest
             self._services.board.report(PART, State.RUNNING)
             await stop.wait()
@@ -65,5 +67,5 @@ class Edge:
         return probe
 
     def _close(self) -> None:
-        self.sources.clear()
-        self.topics.clear()
+        self.sources.update({(spec.integration, spec.name): None for spec, _ in self._pushed})
+        self.topics.update(dict.fromkeys(self._services.codec.topics()))

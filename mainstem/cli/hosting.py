@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from mainstem.app import heap
+from mainstem.app import interpreter
 from mainstem.app.backbone import Backbone
 from mainstem.gateway.server import Gateway
 
@@ -33,7 +33,7 @@ async def hosted(backbone: Backbone, stop: asyncio.Event) -> AsyncIterator[Gatew
     gateway = Gateway(
         services.project.gateway, services.board, sources=edge.sources, topics=edge.topics, figures=backbone.figures
     )
-    heap.settle()
+    interpreter.settle()
     running = asyncio.create_task(backbone.run(stop))
     try:
         async with gateway:

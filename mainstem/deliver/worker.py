@@ -34,6 +34,21 @@ RETAKE_S = 2.0
 """After being fenced: long enough for a zombie to hear from the group that it has lost its partitions."""
 
 
+NEVER = 1 << 63
+
+
+class _Batch:
+    """What was fetched at once, by partition; its items are made while the batch before it is written."""
+
+    def __init__(self, messages: Sequence[Message], generation: int) -> None:
+        self.generation = generation
+        self.items: Sequence[Item] = ()
+        self.messages: dict[Partition, list[Message]] = {}
+        for message in messages:
+            topic, number, _ = origin_of(message)
+            self.messages.setdefault(Partition(topic, number), []).append(message)
+
+
 class Stopped(Exception):
     """The worker was told to stop while it waited."""
 
@@ -62,6 +77,7 @@ class SinkWorker:
         self._parked: set[ParkedKey] = set()
         self._is_stale = False
         self._stopping = asyncio.Event()
+        self._settling: asyncio.Task[None] | None = None
         self._retakes: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
@@ -74,9 +90,13 @@ class SinkWorker:
         try:
             async for happening in self._consumer.happenings():
                 await self._handle(happening)
+            await self._settled()
         except Stopped:
             pass
         finally:
+            if self._settling is not None:
+                self._settling.cancel()
+                await asyncio.gather(self._settling, return_exceptions=True)
             for task in self._retakes:
                 task.cancel()
             self._report.stopped()
@@ -84,15 +104,25 @@ class SinkWorker:
     async def _handle(self, happening: object) -> None:
         match happening:
             case Assigned(partitions):
+                await self._settled()
                 await self._take_over(partitions)
             case Fetched(messages, generation, done):
-                await self._deliver(messages, generation)
-                done()
+                batch = _Batch(messages, generation)
+                await self._prepare(batch)  # while the batch before it is being written
+                await self._settled()
+                self._settling = asyncio.create_task(self._deliver(batch, done))
             case Revoked(partitions, _, left):
+                await self._settled()
                 await self._leave(partitions)
                 left()
             case Failed(error):
                 self._report.failed(error)
+
+    async def _settled(self) -> None:
+        """Waits until the batch under way is settled: nothing overtakes it but the preparing of the next one."""
+        if self._settling is not None:
+            settling, self._settling = self._settling, None
+            await settling
 
     async def _take_over(self, partitions: Collection[Partition]) -> None:
         if not any(map(self._consumer.holds, partitions)):
@@ -130,37 +160,38 @@ class SinkWorker:
                 code=OFFSETS_GONE,
             )
 
-    async def _deliver(self, messages: Sequence[Message], generation: int) -> None:
-        items: list[Item] = []
-
+    async def _prepare(self, batch: _Batch) -> None:
         async def once() -> None:
-            nonlocal items
+            due = [message for p, group in batch.messages.items() if p in self._claims for message in group]
+            batch.items = await asyncio.to_thread(self._preparer.prepare, due)
+
+        await self._persist(once, lambda: any(partition in self._claims for partition in batch.messages))
+
+    async def _deliver(self, batch: _Batch, done: Callable[[], None]) -> None:
+        async def once() -> None:
             if self._is_stale:
                 await self._renew()
-            mine = [m for m in messages if self._is_due(m, generation)]
-            if not mine:
-                return
-            if len(items) != len(mine):
-                items = await asyncio.to_thread(self._preparer.prepare, mine)
-            await self._settle(items)
-
-        def is_due() -> bool:
-            return any(self._is_due(message, generation) for message in messages)
+            due = self._due(batch)
+            if due:
+                await self._settle(due)
 
         while True:
             try:
-                return await self._persist(once, is_due)
+                await self._persist(once, lambda: bool(self._due(batch)))
             except Fenced as error:
                 # Only those partitions are gone: the records of the others in this batch are still to be delivered.
-                await self._fenced(error, self._claims.keys() & {Partition(*origin_of(m)[:2]) for m in messages})
+                await self._fenced(error, self._claims.keys() & batch.messages.keys())
+            else:
+                return done()
 
-    def _is_due(self, message: Message, generation: int) -> bool:
-        topic, number, offset = origin_of(message)
-        partition = Partition(topic, number)
-        claim = self._claims.get(partition)
-        if claim is None or generation < self._generations[partition]:
-            return False
-        return claim.next_offset is None or offset >= claim.next_offset
+    def _due(self, batch: _Batch) -> list[Item]:
+        """What is ours, fetched since we have it, and not delivered yet."""
+        starts = {
+            partition: claim.next_offset or 0
+            for partition, claim in self._claims.items()
+            if partition in batch.messages and batch.generation >= self._generations[partition]
+        }
+        return [item for item in batch.items if item.offset >= starts.get(item.partition, NEVER)]
 
     async def _renew(self) -> None:
         """After a broken connection the outcome of the last commit is unknown: the target knows where we are."""

@@ -87,7 +87,8 @@ class Verdict(Enum):
 
     DELIVER = auto()
     DROP = auto()
-    """A redriven record that does not wait (any more)."""
+    """A redriven record that does not wait (any more), or a second copy of one that waits already: a stream that was
+    killed writes its last outputs again."""
     FAILED = auto()
     """Its own decoding or mapping failed."""
     BEHIND = auto()
@@ -117,8 +118,11 @@ class _Lines:
         """The record's verdict, and the lines as they are when it is carried out."""
         if item.is_redriven:
             return self._judge_redriven(item)
+        line = self.waiting.get(item.scope, ())
+        if item.event_id in line:
+            return Verdict.DROP
         verdict = Verdict.FAILED if isinstance(item.outcome, Failure) else Verdict.DELIVER
-        if self.waiting.get(item.scope):
+        if line:
             verdict = Verdict.BEHIND
         if verdict is not Verdict.DELIVER:
             self.refuse(item)

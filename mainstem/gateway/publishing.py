@@ -16,7 +16,7 @@ from mainstem.event import Event
 from mainstem.gateway.body import read_body
 from mainstem.gateway.models import MAX_EVENTS, PRINTABLE, EventIn, EventsIn
 from mainstem.gateway.route import Access, Answer, Call, Route
-from mainstem.gateway.webhooks import DURABLE, receipt_answer, refusals
+from mainstem.gateway.webhooks import DURABLE, not_open, receipt_answer, refusals
 from mainstem.ingest.intake import Intake, Sender
 from mainstem.ingest.push import Outcomes
 from mainstem.project import names
@@ -33,9 +33,9 @@ _KEY = re.compile(PRINTABLE)
 
 
 class Publishing:
-    """Serves the topics that may be published to; the mapping may change while it serves."""
+    """Serves the topics that may be published to, None while one is not open; the mapping may change while it serves."""
 
-    def __init__(self, settings: GatewaySettings, topics: Mapping[str, Intake]) -> None:
+    def __init__(self, settings: GatewaySettings, topics: Mapping[str, Intake | None]) -> None:
         self._settings = settings
         self._topics = topics
         self._outcomes = Outcomes("api")
@@ -65,9 +65,11 @@ class Publishing:
     def _intake(self, topic: str) -> Intake:
         if names.is_internal(topic) or names.is_dead_letters(topic) or names.is_redrive(topic):
             raise RequestRefused("mainstem's own topics are not published to", status=403, code=REFUSED)
-        intake = self._topics.get(topic)
-        if intake is None:
+        if topic not in self._topics:
             raise RequestRefused("there is no such topic", status=404)
+        intake = self._topics[topic]
+        if intake is None:
+            raise not_open(topic)
         return intake
 
     async def _events(self, request: BaseRequest) -> list[Event]:

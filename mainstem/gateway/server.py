@@ -47,12 +47,12 @@ class Gateway:
         settings: GatewaySettings,
         board: Board,
         *,
-        sources: Mapping[tuple[str, str], PushIngest],
-        topics: Mapping[str, Intake],
+        sources: Mapping[tuple[str, str], PushIngest | None],
+        topics: Mapping[str, Intake | None],
         figures: Callable[[], Mapping[str, Any]] = _no_figures,
         more: Sequence[Route] = (),
     ) -> None:
-        """`sources` by integration and name, `topics` by name: both may change while it serves."""
+        """`sources` by integration and name, `topics` by name; None is one that is not open. Both may change meanwhile."""
         self._settings = settings
         self._board = board
         self._rules = AccessRules(settings)

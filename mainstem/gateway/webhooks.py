@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import orjson
 from aiohttp.web import BaseRequest, Response
 
-from mainstem.errors import RequestRefused
+from mainstem.errors import RequestRefused, Unreachable
 from mainstem.gateway.body import read_body
 from mainstem.gateway.models import ProblemOut, ReceiptOut
 from mainstem.gateway.problem import CONTENT_TYPE
@@ -38,15 +38,20 @@ def refusals(*statuses: int) -> dict[int, Answer]:
     return {status: Answer(REFUSALS[status], ProblemOut, CONTENT_TYPE) for status in statuses}
 
 
+def not_open(name: str) -> Unreachable:
+    """What is known and does not take anything yet: a 404 would make a sender give up what is only early."""
+    return Unreachable(f"{name} has not started yet", fix="send it again; /readyz says what it waits for")
+
+
 def receipt_answer(receipt: Receipt) -> Response:
     """200 with the events' ids."""
     return Response(body=orjson.dumps({"ids": receipt.ids, "duplicates": receipt.duplicates}), headers=JSON)
 
 
 class Webhooks:
-    """Serves the push sources, by integration and name; the mapping may change while it serves."""
+    """Serves the push sources, by integration and name, None while one is not open; the mapping may change meanwhile."""
 
-    def __init__(self, settings: GatewaySettings, sources: Mapping[tuple[str, str], PushIngest]) -> None:
+    def __init__(self, settings: GatewaySettings, sources: Mapping[tuple[str, str], PushIngest | None]) -> None:
         self._settings = settings
         self._sources = sources
 
@@ -57,9 +62,12 @@ class Webhooks:
         return [Route("POST", path, "deliverWebhook", summary, Access.SIGNED, self._deliver, answers, bytes)]
 
     async def _deliver(self, call: Call) -> Response:
-        ingest = self._sources.get((call.path["integration"], call.path["source"]))
-        if ingest is None:
+        name = (call.path["integration"], call.path["source"])
+        if name not in self._sources:
             raise RequestRefused("no source takes webhooks at this path", status=404)
+        ingest = self._sources[name]
+        if ingest is None:
+            raise not_open(".".join(name))
         settings = self._settings
         try:
             body = await read_body(call.request, max_bytes=settings.max_body_bytes, within_s=settings.body_timeout_s)

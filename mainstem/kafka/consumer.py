@@ -15,7 +15,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from mainstem.errors import KAFKA_UNREACHABLE, MainstemError, Unreachable
 from mainstem.event import Partition
 from mainstem.kafka.failure import failure
-from mainstem.kafka.reader import partition_of
 
 DEFAULTS: Mapping[str, Any] = {
     "enable.auto.commit": False,
@@ -204,7 +203,7 @@ class GroupConsumer:
     def _is_record(self, message: Message) -> bool:
         error = message.error()
         if error is None:
-            return partition_of(message) in self._held
+            return True
         if not error.retriable() and error.code() not in {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
             self._tell(Failed(failure(error, f"reading {', '.join(self._topics)}")))
         return False

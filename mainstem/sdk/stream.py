@@ -44,18 +44,17 @@ class Stream:
 def stream(*, reads: str, writes: str, tables: Mapping[str, str] | None = None) -> Callable[[StreamFunction], Stream]:
     """Makes a stream of a function `(event, **tables) -> Event | several | None`.
 
-    The function may be async. An event that it returns keeps the id and time of the one it came from unless it sets its own;
-    it raises Rejected for a record that can never be processed. `tables` names, for each further parameter, the compacted
-    topic that it holds.
+    The function may be async. An event that it returns keeps the id and time of the one it came from unless it sets its
+    own; it raises Rejected for a record that can never be processed. `tables` names, for each further parameter, the
+    compacted topic that it holds.
     """
 
     def decorate(function: StreamFunction) -> Stream:
         named = set(list(inspect.signature(function).parameters)[1:])
         given = set(tables or {})
         if named != given:
-            raise TypeError(
-                f"stream {function.__name__}: its parameters after the event are {sorted(named)}, its tables {sorted(given)}"
-            )
+            names = f"its parameters after the event are {sorted(named)}, its tables {sorted(given)}"
+            raise TypeError(f"stream {function.__name__}: {names}")
         return Stream(function, reads, writes, dict(tables or {}))
 
     return decorate

@@ -34,7 +34,7 @@ from connectors.webhook import WebhookSource
 from mainstem import devstack
 from mainstem.codec.avro import Encoder
 from mainstem.codec.coerce import Coercer
-from mainstem.app import heap
+from mainstem.app import interpreter
 from mainstem.gateway import Gateway
 from mainstem.ingest.intake import Intake
 from mainstem.ingest.once import Once
@@ -115,7 +115,7 @@ async def serve_mainstem(bootstrap: str, topic: str) -> None:
         ingest = PushIngest("payments-to-accounting", "till", source, intake, watch)
         sources = {("payments-to-accounting", "till"): ingest}
         async with Gateway(settings, board, sources=sources, topics={}) as gateway:
-            heap.settle()
+            interpreter.settle()
             await _announce(int(gateway.url.rsplit(":", 1)[1]))
 
 

@@ -50,7 +50,7 @@ CREATE TABLE {table} (
 
 def orders(count: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
     """Always the same orders for the same seed."""
-    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    draw = random.Random(seed)
     for seq in range(count):
         lines = [
             {"sku": f"SKU-{draw.randrange(10**6):06}", "name": "Café crème", "qty": draw.randint(1, 9), "cents": 1299}

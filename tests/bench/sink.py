@@ -31,7 +31,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from psycopg import sql
 
 from mainstem import devstack
-from mainstem.app import heap
+from mainstem.app import interpreter
 from mainstem.app.apply import find_changes, make_changes
 from mainstem.app.services import Services
 from mainstem.app.sinks import run_sink
@@ -44,7 +44,7 @@ REPOSITORY = Path(__file__).parent.parent.parent
 BATCH = 5000
 PARTITIONS = 4
 COLUMNS = tuple(field["name"] for field in schema("x")["fields"])
-TYPES = ("text", "text", "int8", "text", "text", "text", "text", "text", "numeric", "int8", "timestamptz", "bool", "text")
+TYPES = "text text int8 text text text text text numeric int8 timestamptz bool text".split()
 GIVE_UP_S = 300
 
 
@@ -106,7 +106,7 @@ def backbone(job: Job) -> None:
     """mainstem's worker, as `mainstem run --only sinks` runs it."""
 
     async def work() -> None:
-        heap.settle()
+        interpreter.settle()
         with Services.of(load(Path(job.folder))) as services:
             await run_sink(services, services.project.sinks[0], asyncio.Event())
 
@@ -124,9 +124,8 @@ def progress(connection: psycopg.Connection[Any], contestant: str, job: Job) -> 
         found = connection.execute("SELECT to_regclass('mainstem_offsets')").fetchone()
         if found is None or found[0] is None:
             return 0
-        row = connection.execute(
-            "SELECT sum(next_offset) FROM mainstem_offsets WHERE topic = %s AND sink LIKE %s", [job.topic, f"%{job.run}%"]
-        ).fetchone()
+        asked = "SELECT sum(next_offset) FROM mainstem_offsets WHERE topic = %s AND sink LIKE %s"
+        row = connection.execute(asked, [job.topic, f"%{job.run}%"]).fetchone()
     return int((row and row[0]) or 0)
 
 
@@ -222,7 +221,8 @@ def bench(count: int, rounds: int) -> Mapping[str, Any]:
                             job = Job(str(folder), stack.bootstrap, dsn, topic, table, run)
                             result = measure(contestant, job, count)
                         found.setdefault(f"{contestant} {mode}", []).append(result)
-                        print(f"round {number + 1}: {contestant} {mode}: {result[0]:,.0f}/s, {result[1]:.1f} us CPU", flush=True)
+                        told = f"{result[0]:,.0f}/s, {result[1]:.1f} us CPU"
+                        print(f"round {number + 1}: {contestant} {mode}: {told}", flush=True)
                     connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(table)))
     return found
 

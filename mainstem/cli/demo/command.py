@@ -27,15 +27,15 @@ from mainstem.cli.output import Format, FormatOption, say, show_item
 from mainstem.cli.progress import TerminalProgress
 from mainstem.observe.logs import configure
 
+JOURNEY = Path("data/journey")
+DataOption = Annotated[Path, typer.Option("--data", help="A folder with transactions.csv and products.csv.")]
 LIVE_SECONDS = 60
 """About how long the week takes when somebody watches."""
 
 
 @reports_errors
 def demo(
-    once: Annotated[
-        bool, typer.Option("--once", help="The week at full speed, then check the books and exit.")
-    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="The week at full speed, check the books, exit.")] = False,
     rate: Annotated[float | None, typer.Option("--rate", min=0.1, help="Baskets a second.")] = None,
     data: Annotated[Path, typer.Option("--data", help="A folder with transactions.csv and products.csv.")] = Path(
         "data/journey"

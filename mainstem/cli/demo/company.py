@@ -67,7 +67,7 @@ def found_company(folder: Path, stack: devstack.Stack, data: Path) -> Company:
 
 
 def start_clean(services: Services) -> None:
-    """Deletes the project's topics and groups and makes them anew; blocks. Raises Refused while a backbone uses them."""
+    """Deletes the project's topics and groups, makes them anew; blocks. Raises Refused while a backbone uses them."""
     project = services.project
     services.admin.delete_groups(_groups(project))
     own = [spec.name for spec in wanted_topics(project) if not names.is_internal(spec.name)]

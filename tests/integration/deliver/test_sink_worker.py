@@ -85,7 +85,7 @@ async def running(demo: DemoCopy, services: Services) -> AsyncIterator[None]:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE_S):
-        while not await asyncio.to_thread(holds):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - Kafka and PostgreSQL have no event for it
             await asyncio.sleep(0.05)
 
 

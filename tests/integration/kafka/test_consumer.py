@@ -42,11 +42,7 @@ def records(topic: str, count: int, *, start: int = 0) -> list[Record]:
 
 def read_all(config: dict[str, Any], topic: str) -> list[int]:
     with reading(config) as reader:
-        return [
-            int(message.value() or b"")
-            for messages in reader.read(reader.whole([topic]))
-            for message in messages
-        ]
+        return [int(message.value() or b"") for messages in reader.read(reader.whole([topic])) for message in messages]
 
 
 class Member:

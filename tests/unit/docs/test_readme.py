@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer._click.exceptions import MissingParameter, UsageError
 from typer.main import get_command
 
 from mainstem.cli.main import app
@@ -26,7 +27,7 @@ SECRETS = {
     "MAINSTEM_SECRET_TILL_SIGNING": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "MAINSTEM_SECRET_WAREHOUSE_DSN": "postgresql://nobody@127.0.0.1/warehouse",
 }
-PYTEST = "[pytest]\nasyncio_mode = auto\naddopts = --import-mode=importlib\npythonpath = .\n"
+PYTEST = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\naddopts = --import-mode=importlib\npythonpath = .\n"
 
 
 def _name(page: Path) -> str:
@@ -84,12 +85,20 @@ def test_the_project_that_the_pages_make_has_no_finding(project: Path) -> None:
     assert json.loads(said.partition("\n]")[0] + "]" if said.startswith("[\n") else said.splitlines()[0]) == []
 
 
-def test_the_code_of_the_pages_is_formatted_and_clean(project: Path) -> None:
-    written = sorted({file.path for page in PAGES for file in files(page) if file.path.endswith(".py")})
-    settings = ("--config", str(REPOSITORY / "pyproject.toml"), "--no-cache")
-
-    _run(project, "-m", "ruff", "check", *settings, *written)
-    _run(project, "-m", "ruff", "format", "--check", *settings, *written)
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_the_code_of_a_page_is_formatted_and_clean(page: Path) -> None:
+    """But for the order of imports: which are the project's own, ruff knows from folders that are not here."""
+    for file in files(page):
+        for rule in (["check", "--ignore", "I001"], ["format", "--check"]) if file.language == "python" else ():
+            said = subprocess.run(
+                [sys.executable, "-m", "ruff", *rule, "--no-cache", "--stdin-filename", file.path, "-"],
+                cwd=REPOSITORY,
+                input=file.text,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert said.returncode == 0, f"{file.path}: {said.stdout}{said.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
@@ -139,7 +148,7 @@ def test_a_wrong_command_is_noticed() -> None:
     assert _problem(root, ["replay", "plan", "a.b", "--from", "-1h"]) is None
     assert _problem(root, ["replay", "plan", "a.b", "--since", "-1h"]) == "No such option: --since"
     assert _problem(root, ["dlq", "edit", "x"]) == "no command edit"
-    assert _problem(root, ["topic", "tail", "a", "b"]) == "Got unexpected extra argument (b)"
+    assert _problem(root, ["topic", "tail", "a", "b"]) == "Got unexpected extra argument(s) (b)"
     assert _problem(root, ["dlq", "list", "-o", "xml"]) is not None
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from mainstem import Event, Misconfigured, Rejected, Retryable, Unreachable
 from mainstem.codec import headers as h
+from mainstem.codec.message import origin_of
 from mainstem.errors import BAD_PAYLOAD, FUNCTION_FAILED, MAPPING_FAILED, NOT_AVRO, RETRIES_EXHAUSTED, SCHEMA_REFUSES
 from mainstem.flow import dead_letter as letter
 from mainstem.flow import letter_status
@@ -69,7 +70,7 @@ async def test_a_rejected_record_is_a_dead_letter_with_its_bytes_and_headers(hos
     assert known[letter.CODE] == MAPPING_FAILED.number.encode()
     assert known[letter.STAGE] == b"process"
     assert status.topic == letter_status.TOPIC
-    assert status.key == b"total.dlq|e9"
+    assert status.key == f"total.dlq|e9|{origin_of(bad)}".encode()
     assert orjson.loads(status.value or b"")["state"] == "waiting"
 
 
