@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from mainstem.cli.hosting import hosted, run_loop, signalled
 from mainstem.cli.opened import HERE, ProjectOption, open_services
 from mainstem.cli.output import say
 from mainstem.errors import Misconfigured
-from mainstem.observe.logs import configure
+from mainstem.observe.logs import LEVEL, configure
 from mainstem.project.findings import did_you_mean
 from mainstem.project.model import Integration, Project
 
@@ -29,7 +30,8 @@ def run(
     project: ProjectOption = HERE,
 ) -> None:
     """Runs sources, streams, sinks and the gateway until it is stopped; then drains and leaves."""
-    configure(level=log_level)
+    os.environ[LEVEL] = log_level  # for the streams' processes too
+    configure()
     with open_services(project) as services:
         backbone = Backbone(services, _chosen(services.project, integrations or ()), only or tuple(Kind))
         raise typer.Exit(run_loop(_until_stopped(backbone)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -10,9 +11,12 @@ import structlog
 
 logger = structlog.get_logger
 
+LEVEL = "MAINSTEM_LOG_LEVEL"
 
-def configure(*, level: str = "info", json: bool = True) -> None:
-    """Sets up logging for this process. `json=False` is for a person at a terminal."""
+
+def configure(*, json: bool = True) -> None:
+    """Sets up logging for this process, at the level that the environment names. `json=False` is for a terminal."""
+    level = os.environ.get(LEVEL, "info").upper()
     renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
@@ -22,7 +26,7 @@ def configure(*, level: str = "info", json: bool = True) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping().get(level, logging.INFO)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

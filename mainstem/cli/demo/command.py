@@ -25,7 +25,7 @@ from mainstem.cli.hosting import hosted, run_loop, signalled
 from mainstem.cli.opened import HERE, ProjectOption, open_services
 from mainstem.cli.output import Format, FormatOption, say, show_item
 from mainstem.cli.progress import TerminalProgress
-from mainstem.observe.logs import configure
+from mainstem.observe.logs import LEVEL, configure
 
 JOURNEY = Path("data/journey")
 DataOption = Annotated[Path, typer.Option("--data", help="A folder with transactions.csv and products.csv.")]
@@ -43,11 +43,12 @@ def demo(
     output: FormatOption = Format.TABLE,
     project: ProjectOption = HERE,
 ) -> None:
-    """Runs the demo company's week: payments become accounting entries, the bad ones dead letters, one cause is mended."""
+    """Runs the demo company's week: payments become journal entries, bad ones dead letters, one cause is mended."""
     check_is_demo(project)
     folder = data if data.is_absolute() or data.exists() else project / data
     os.environ[DATA] = str(folder.resolve())
-    configure(level="error", json=False)
+    os.environ[LEVEL] = "error"  # for the streams' processes too
+    configure(json=False)
     wanted = expected(folder)
     with TerminalProgress() as progress, devstack.shared(project, progress) as running:
         with progress.step("Founding the demo company: accounting database, topics, schemas"):
