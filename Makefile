@@ -26,14 +26,14 @@ demo: $(READY) ## Run the main job: a week of payments, through Kafka into accou
 test: $(READY) ## Run every check and every test, on the real development stack.
 	@$(MAKE) $(BESIDE) $(STATIC)
 	@echo "==> All tests, on Kafka, the registry and PostgreSQL (the first run downloads them)"
-	@$(BIN)/pytest --cov --cov-report=html:build/coverage --cov-report=
+	@$(BIN)/pytest -n 2 --cov --cov-report=html:build/coverage
 
 check: $(READY) ## Run what takes less than a minute: static checks and the tests that need no stack.
 	@$(MAKE) $(BESIDE) unit $(STATIC)
 	@echo "==> All checks passed"
 
 bench: $(READY) ## Measure the speed beside plain client loops, on the real broker.
-	@for file in tests/bench/*.py; do echo "==> $$file"; $(BIN)/python "$$file" || exit 1; done
+	@for file in $$(grep -l __main__ tests/bench/*.py); do echo "==> $$file"; $(BIN)/python "$$file" || exit 1; done
 
 audit: $(READY) ## Ask the network whether a dependency has a known weakness.
 	@$(BIN)/pip-audit --requirement requirements/dev.txt --disable-pip --require-hashes

@@ -125,7 +125,10 @@ class TcpProxy:
 
 
 class KafkaProxy(TcpProxy):
-    """In front of one broker. It puts its own port where the broker names its own: a client finds no way around it."""
+    """In front of one broker. It puts its own port where the broker names its own: a client finds no way around it.
+
+    In every response of Kafka's protocol the port, in 4 bytes, follows the host; a response begins with its length.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)

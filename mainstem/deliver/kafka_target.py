@@ -15,7 +15,7 @@ from typing import Any
 from mainstem.errors import Fenced
 from mainstem.event import Partition
 from mainstem.flow.letter_status import TOPIC, WAITING, LetterStatus, read_status
-from mainstem.kafka.reader import reading
+from mainstem.kafka.compacted import read_compacted
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
 from mainstem.sdk.sink import Claim, Letter, Mapped, ParkedKey, Progress, Write
@@ -71,15 +71,8 @@ class KafkaTarget:
         """There are none to forget."""
 
     def _read_waiting(self) -> dict[ParkedKey, list[str]]:
-        latest: dict[str, LetterStatus] = {}
-        with reading(self._config) as reader:
-            for messages in reader.read(reader.whole([TOPIC])):
-                for message in messages:
-                    value = message.value()
-                    if value is not None:
-                        status = read_status(value)
-                        latest[f"{status.dlq}|{status.event_id}|{status.origin}"] = status
-        waiting = [s for s in latest.values() if s.dlq == self._dlq and s.state == WAITING and s.scope is not None]
+        latest = [read_status(value) for value in read_compacted(self._config, TOPIC).values()]
+        waiting = [s for s in latest if s.dlq == self._dlq and s.state == WAITING and s.scope is not None]
         found: dict[ParkedKey, list[str]] = {}
         for status in sorted(waiting, key=_place):
             key = ParkedKey(_topic(status), bytes.fromhex(status.scope or ""))

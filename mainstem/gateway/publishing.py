@@ -33,7 +33,7 @@ _KEY = re.compile(PRINTABLE)
 
 
 class Publishing:
-    """Serves the topics that may be published to, None while one is not open; the mapping may change while it serves."""
+    """Serves the topics that may be published to; None is one that is not open. The mapping may change."""
 
     def __init__(self, settings: GatewaySettings, topics: Mapping[str, Intake | None]) -> None:
         self._settings = settings

@@ -52,7 +52,7 @@ class Gateway:
         figures: Callable[[], Mapping[str, Any]] = _no_figures,
         more: Sequence[Route] = (),
     ) -> None:
-        """`sources` by integration and name, `topics` by name; None is one that is not open. Both may change meanwhile."""
+        """`sources` by integration and name, `topics` by name; None is one that is not open. Both may change."""
         self._settings = settings
         self._board = board
         self._rules = AccessRules(settings)

@@ -17,6 +17,8 @@ from mainstem.ingest.push import PushIngest
 from mainstem.project.gateway import GatewaySettings
 from mainstem.sdk.source import Request
 
+START_S = 1.0
+"""After which to try again what is about to start."""
 JSON = {"Content-Type": "application/json"}
 DURABLE = Answer("Every event is durable in Kafka.", ReceiptOut)
 REFUSALS = {
@@ -40,7 +42,8 @@ def refusals(*statuses: int) -> dict[int, Answer]:
 
 def not_open(name: str) -> Unreachable:
     """What is known and does not take anything yet: a 404 would make a sender give up what is only early."""
-    return Unreachable(f"{name} has not started yet", fix="send it again; /readyz says what it waits for")
+    fix = "send it again; /readyz says what it waits for"
+    return Unreachable(f"{name} has not started yet", after_s=START_S, fix=fix)
 
 
 def receipt_answer(receipt: Receipt) -> Response:
@@ -49,7 +52,7 @@ def receipt_answer(receipt: Receipt) -> Response:
 
 
 class Webhooks:
-    """Serves the push sources, by integration and name, None while one is not open; the mapping may change meanwhile."""
+    """Serves the push sources, by integration and name; None is one that is not open. The mapping may change."""
 
     def __init__(self, settings: GatewaySettings, sources: Mapping[tuple[str, str], PushIngest | None]) -> None:
         self._settings = settings

@@ -23,7 +23,6 @@ from mainstem.ingest.positions import (
     POSITIONS,
     Stored,
     position_record,
-    positions_topic,
     read_position,
 )
 from mainstem.ingest.pull import PullIngest
@@ -69,7 +68,7 @@ class Numbers(Source):
 
 @pytest.fixture
 def config(stack: Stack) -> dict[str, Any]:
-    Admin({"bootstrap.servers": stack.bootstrap}).create([positions_topic(1)])
+    Admin({"bootstrap.servers": stack.bootstrap}).create([TopicSpec(POSITIONS, 1, 1, {"cleanup.policy": "compact"})])
     return {"bootstrap.servers": stack.bootstrap}
 
 

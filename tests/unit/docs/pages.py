@@ -15,9 +15,10 @@ _FILE = re.compile(r"^`([\w./-]+)`:\n\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
+_PATH = re.compile(
+    r"(?:connectors|data|deploy|integrations|mainstem|schemas|streams|tests)/[\w/-]+\.(?:avsc|md|py|sql|yaml)"
+)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-PROGRAMS = ("python", "yaml", "json", "sql")
-"""What a block of these languages holds is a file, so that it can be run, or an answer that is shown."""
 
 
 class File(NamedTuple):
@@ -55,6 +56,12 @@ def links(page: Path) -> Iterator[Path]:
     for target in _LINK.findall(_FENCED.sub("", page.read_text())):
         if "://" not in target:
             yield page.parent / target
+
+
+def paths(page: Path) -> list[str]:
+    """The project's files that code spans name."""
+    spans = _SPAN.findall(_FENCED.sub("", page.read_text()))
+    return [span for span in spans if _PATH.fullmatch(span)]
 
 
 def _words(line: str) -> list[str]:

@@ -15,19 +15,25 @@ import pytest
 from typer._click.exceptions import MissingParameter, UsageError
 from typer.main import get_command
 
+from mainstem.cli.demo.books import expected
 from mainstem.cli.main import app
-from tests.unit.docs.pages import PAGES, REPOSITORY, blocks, commands, files, links
+from mainstem.project.load import load
+from tests.unit.docs.pages import PAGES, REPOSITORY, blocks, commands, files, links, paths
 
 README = REPOSITORY / "README.md"
-SHOWN = {README}
-"""Pages that also show answers, which are no files."""
 LONGEST_RECORD_LINES = 40
 SECRETS = {
     "MAINSTEM_SECRET_ACCOUNTING_DSN": "postgresql://nobody@127.0.0.1/accounting",
     "MAINSTEM_SECRET_TILL_SIGNING": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "MAINSTEM_SECRET_WAREHOUSE_DSN": "postgresql://nobody@127.0.0.1/warehouse",
 }
-PYTEST = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\naddopts = --import-mode=importlib\npythonpath = .\n"
+PYTEST = """\
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+addopts = --import-mode=importlib
+pythonpath = .
+"""
 
 
 def _name(page: Path) -> str:
@@ -53,8 +59,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(project: Path, *words: str) -> str:
     """Runs Python in the project; gives what it said. Fails when it does."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAINSTEM_", "PYTEST_"))}
-    environment |= {**SECRETS, "COVERAGE_PROCESS_START": ""}
+    outer = ("COVERAGE_", "COV_CORE_", "MAINSTEM_", "PYTEST_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(outer)} | SECRETS
     done = subprocess.run(
         [sys.executable, *words],
         cwd=project,
@@ -85,11 +91,19 @@ def test_the_project_that_the_pages_make_has_no_finding(project: Path) -> None:
     assert json.loads(said.partition("\n]")[0] + "]" if said.startswith("[\n") else said.splitlines()[0]) == []
 
 
+def test_every_project_file_that_the_pages_give_is_one(project: Path) -> None:
+    given = [file.path for page in PAGES for file in files(page) if file.path.endswith("/mainstem.yaml")]
+    assert given
+    for path in given:
+        assert load((project / path).parent, environ={}).gateway.api_keys
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_the_code_of_a_page_is_formatted_and_clean(page: Path) -> None:
-    """But for the order of imports: which are the project's own, ruff knows from folders that are not here."""
+    """But for the order of imports (which are the project's own, ruff knows from folders that are not here) and for
+    programs that print."""
     for file in files(page):
-        for rule in (["check", "--ignore", "I001"], ["format", "--check"]) if file.language == "python" else ():
+        for rule in (["check", "--ignore", "I001,T201"], ["format", "--check"]) if file.language == "python" else ():
             said = subprocess.run(
                 [sys.executable, "-m", "ruff", *rule, "--no-cache", "--stdin-filename", file.path, "-"],
                 cwd=REPOSITORY,
@@ -118,8 +132,29 @@ def test_every_command_on_a_page_exists_with_its_options(page: Path) -> None:
 
 
 def test_the_table_of_commands_has_all_of_them() -> None:
-    told = {line.split("`")[1].removeprefix("mainstem ") for line in README.read_text().splitlines() if line[:11] == "| `mainstem"}
+    told = {
+        line.split("`")[1].removeprefix("mainstem ")
+        for line in README.read_text().splitlines()
+        if line[:11] == "| `mainstem"
+    }
     assert told == set(_leaves(get_command(app)))
+
+
+def test_the_books_in_the_readme_are_those_of_the_data() -> None:
+    (shown,) = [block for block in blocks(README, "json") if "baskets" in block]
+    wanted = expected(REPOSITORY / "data" / "journey")
+    never, not_yet = len(wanted.never), len(wanted.not_yet)
+    assert (
+        json.loads(shown).items()
+        >= {
+            "baskets": wanted.baskets,
+            "delivered": wanted.baskets - never,
+            "redriven": not_yet,
+            "dead_letters": never,
+            "journal_lines": wanted.books.lines,
+            "journal_total": str(wanted.books.credits),
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
@@ -132,6 +167,12 @@ def test_every_target_of_make_on_a_page_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     assert [str(target) for target in links(page) if not target.exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_file_that_a_page_speaks_of_is_there(page: Path) -> None:
+    written = {file.path for other in PAGES for file in files(other)}
+    assert [path for path in paths(page) if path not in written and not (REPOSITORY / path).exists()] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "adr"], ids=_name)
