@@ -36,7 +36,7 @@ bench: $(READY) ## Measure the speed beside plain client loops, on the real brok
 	@for file in $$(grep -l __main__ tests/bench/*.py); do echo "==> $$file"; $(BIN)/python "$$file" || exit 1; done
 
 audit: $(READY) ## Ask the network whether a dependency has a known weakness.
-	@$(BIN)/pip-audit --requirement requirements/dev.txt --disable-pip --require-hashes
+	@$(BIN)/pip-audit --requirement requirements/dev.txt --disable-pip --require-hashes --strict
 
 clean: ## Stop the development stack and delete all that was made, its data included.
 	@if [ -x $(BIN)/mainstem ] && [ -d .mainstem ]; then $(BIN)/mainstem stop || true; fi

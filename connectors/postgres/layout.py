@@ -30,8 +30,11 @@ class Layout(NamedTuple):
     """The columns of each group's rows, in the order in which the groups are merged."""
 
 
-def lay_out(records: Sequence[Mapped], *, key: Sequence[str], replacing: bool) -> Layout | None:
-    """The batch's rows; None when there are none. `key` is what makes two rows the same one: they keep their order."""
+def lay_out(records: Sequence[Mapped], *, key: Sequence[str], replacing: bool, trusting: bool = False) -> Layout | None:
+    """The batch's rows; None when there are none. `key` is what makes two rows the same one: they keep their order.
+
+    With `trusting`, rows whose keys differ in Python are taken to differ in the database: no PLACE is copied for them.
+    """
     rows = list(chain.from_iterable(map(_rows, records)))
     if not rows:
         return None
@@ -40,12 +43,19 @@ def lay_out(records: Sequence[Mapped], *, key: Sequence[str], replacing: bool) -
     even = _even(rows, columns)
     if even is None:
         return _ragged(rows, places or repeat(0), () if replacing else key)
-    if places is None:
+    if places is None or (trusting and not replacing and _differ(rows, key)):
         return Layout(columns, even, (columns,))
     return Layout((PLACE, *columns), [(at, *cells) for at, cells in zip(places, even, strict=False)], (columns,))
 
 
 _rows = itemgetter(1)
+
+
+def _differ(rows: Sequence[Row], key: Sequence[str]) -> bool:
+    try:
+        return len(set(map(itemgetter(*key), rows))) == len(rows)
+    except (KeyError, TypeError):
+        return False
 
 
 def _places(records: Sequence[Mapped]) -> Iterable[int]:

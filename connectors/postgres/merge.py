@@ -27,14 +27,16 @@ def copy(names: Sequence[str]) -> sql.Composed:
     return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(_STAGE, _names(names))
 
 
-def merges(table: Table, columns: Mapping[str, Column], groups: Sequence[Sequence[str]]) -> list[sql.Composed]:
-    """What to run, in order, for the groups of a batch."""
+def merges(
+    table: Table, columns: Mapping[str, Column], groups: Sequence[Sequence[str]], *, all_differ: bool
+) -> list[sql.Composed]:
+    """What to run, in order, for the groups of a batch. `all_differ`: no two of its rows have the same key."""
     numbered = [([columns[name] for name in names], number) for number, names in enumerate(groups)]
     if table.replace_by:
         by = columns[table.replace_by]
         return [_delete(table, by)] + [_insert_latest(table, by, *group) for group in numbered]
     if table.key:
-        return [_upsert(table, *group) for group in numbered]
+        return [_upsert(table, *group, all_differ=all_differ) for group in numbered]
     return [_append(table, *group) for group in numbered]
 
 
@@ -51,13 +53,20 @@ def _insert_latest(table: Table, by: Column, columns: Sequence[Column], group: i
     ).format(place=sql.Identifier(PLACE), by=_value(by), stage=_STAGE)
 
 
-def _upsert(table: Table, columns: Sequence[Column], group: int) -> sql.Composed:
+def _upsert(table: Table, columns: Sequence[Column], group: int, *, all_differ: bool) -> sql.Composed:
     keys = [column for column in columns if column.name in table.key]
     changed = [column.name for column in columns if column.name not in table.key]
     updates = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in changed]
+    insert = _append(table, columns, group) if all_differ else _append_last(table, columns, keys, group)
+    action = sql.SQL("UPDATE SET {}").format(_comma(updates)) if updates else sql.SQL("NOTHING")
+    return insert + sql.SQL(" ON CONFLICT ({}) DO {}").format(_names(table.key), action)
+
+
+def _append_last(table: Table, columns: Sequence[Column], keys: Sequence[Column], group: int) -> sql.Composed:
+    """Of the rows with one key only the last."""
     return sql.SQL(
         "INSERT INTO {target} ({names}) SELECT DISTINCT ON ({keys}) {values} FROM {stage} AS staged"
-        " WHERE {group} = {number} ORDER BY {keys}, {place} DESC ON CONFLICT ({key}) DO {action}"
+        " WHERE {group} = {number} ORDER BY {keys}, {place} DESC"
     ).format(
         target=table.identifier,
         names=_names([column.name for column in columns]),
@@ -67,8 +76,6 @@ def _upsert(table: Table, columns: Sequence[Column], group: int) -> sql.Composed
         group=sql.Identifier(GROUP),
         number=sql.Literal(group),
         place=sql.Identifier(PLACE),
-        key=_names(table.key),
-        action=sql.SQL("UPDATE SET {}").format(_comma(updates)) if updates else sql.SQL("NOTHING"),
     )
 
 

@@ -30,7 +30,8 @@ class Stage:
     def __init__(self, table: Table) -> None:
         self.table = table
         self._columns: Mapping[str, Column] = {}
-        self._statements: dict[tuple[tuple[str, ...], ...], list[bytes]] = {}
+        self._statements: dict[tuple[bool, tuple[tuple[str, ...], ...]], list[bytes]] = {}
+        self._trusts_equality = True
 
     def prepare(self, connection: Connection) -> None:
         """For a new connection: reads the target's definition (it may have changed) and makes the staging table."""
@@ -40,13 +41,18 @@ class Stage:
         connection.execute(_DROP)
         connection.execute(merge.create_stage(self.table, self._columns))
 
+    def distrust(self) -> None:
+        """The database finds keys equal that Python does not: from now on it is asked which are."""
+        self._trusts_equality = False
+
     def empty(self, connection: Connection) -> None:
         """Between two batches of one transaction; COMMIT and ROLLBACK empty the stage by themselves."""
         connection.execute(_EMPTY)
 
     def write(self, connection: Connection, records: Sequence[Mapped]) -> None:
         """All rows of the batch, or an error: psycopg's, Rejected or Misconfigured. The caller holds a savepoint."""
-        layout = lay_out(records, key=self.table.key, replacing=self.table.replace_by is not None)
+        replacing = self.table.replace_by is not None
+        layout = lay_out(records, key=self.table.key, replacing=replacing, trusting=self._trusts_equality)
         if layout is None:
             return
         require(self.table, self._columns, {name for group in layout.groups for name in group})
@@ -83,12 +89,15 @@ class Stage:
         return [_OWN_COLUMNS.get(name) or self._columns[name] for name in layout.columns]
 
     def _merges(self, connection: Connection, layout: Layout) -> list[bytes]:
-        known = self._statements.get(layout.groups)
+        all_differ = PLACE not in layout.columns
+        known = self._statements.get((all_differ, layout.groups))
         if known is None:
             if len(self._statements) >= 64:
                 self._statements.clear()
-            composed = merge.merges(self.table, self._columns, layout.groups)
-            self._statements[layout.groups] = known = [statement.as_bytes(connection) for statement in composed]
+            composed = merge.merges(self.table, self._columns, layout.groups, all_differ=all_differ)
+            self._statements[all_differ, layout.groups] = known = [
+                statement.as_bytes(connection) for statement in composed
+            ]
         return known
 
     def _overlong(self, layout: Layout) -> Rejected | None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import psycopg
 from psycopg import pq
+from psycopg.errors import CardinalityViolation
 
 from connectors.postgres.control import Control
 from connectors.postgres.refusals import failure
@@ -130,6 +131,13 @@ class PostgresTransaction:
         return connection
 
     def _write(self, connection: Connection, records: Sequence[Mapped]) -> None:
+        try:
+            self._attempt(connection, records)
+        except CardinalityViolation:
+            self._stage.distrust()
+            self._attempt(connection, records)
+
+    def _attempt(self, connection: Connection, records: Sequence[Mapped]) -> None:
         if self._staged:
             self._stage.empty(connection)
         connection.execute("SAVEPOINT mainstem")

@@ -47,8 +47,9 @@ class Backbone:
         self._sinks = [sink for made in integrations for sink in made.sinks if Kind.SINKS in kinds]
         streams = dict.fromkeys(name for made in integrations for name in made.streams if Kind.STREAMS in kinds)
         self.streams = {name: StreamSupervisor(services.project.folder, name, services.board) for name in streams}
-        groups = [names.stream_group(name) for name in streams] + [sink.group for sink in self._sinks]
-        self.lag = LagSampler(services.admin, groups)
+        groups = {names.stream_group(name): [find_stream(services.project, name).reads] for name in streams}
+        groups |= {sink.group: [*sink.topics, sink.redrive] for sink in self._sinks}
+        self.lag = LagSampler(services.config, groups)
         self._serves = Kind.SOURCES in kinds
         self._filled = {f"{spec.integration}.{spec.name}": spec.topic for spec, _ in self._pulled}
         self._first_passes = {part: asyncio.Event() for part in self._filled}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
 
 from mainstem.errors import MainstemError
-from mainstem.kafka.topics import Admin
+from mainstem.kafka.lag import GroupLag
 from mainstem.observe import metrics
 from mainstem.observe.logs import logger
 
@@ -15,31 +17,36 @@ log = logger("mainstem.app")
 
 
 class LagSampler:
-    """The lag of some groups, at most EVERY_S old; empty as long as Kafka does not answer."""
+    """The lag of some groups, each on its topics, at most EVERY_S old; empty as long as Kafka does not answer."""
 
-    def __init__(self, admin: Admin, groups: Sequence[str]) -> None:
-        self._admin = admin
+    def __init__(self, config: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> None:
+        self._config = config
         self._groups = groups
         self.lag: dict[str, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Samples until `stop`."""
-        while not stop.is_set():
-            try:
-                self.lag = await asyncio.to_thread(self._sample)
-            except MainstemError as error:
-                self.lag = {}
-                log.debug("no lag", cause=error.cause)
-            try:
-                await asyncio.wait_for(stop.wait(), EVERY_S)
-            except TimeoutError:
-                continue
+        with ExitStack() as stack:
+            groups = {
+                name: stack.enter_context(GroupLag(self._config, name, topics)) for name, topics in self._groups.items()
+            }
+            while not stop.is_set():
+                try:
+                    self.lag = await asyncio.to_thread(_sample, groups)
+                except MainstemError as error:
+                    self.lag = {}
+                    log.debug("no lag", cause=error.cause)
+                try:
+                    await asyncio.wait_for(stop.wait(), EVERY_S)
+                except TimeoutError:
+                    continue
 
-    def _sample(self) -> dict[str, int]:
-        found = {}
-        for name in self._groups:
-            group = self._admin.group(name)
-            found[name] = group.lag
-            for partition, (at, end) in group.positions.items():
-                metrics.lag.labels(name, partition.topic, str(partition.number)).set(end - (at or 0))
-        return found
+
+def _sample(groups: Mapping[str, GroupLag]) -> dict[str, int]:
+    found = {}
+    for name, group in groups.items():
+        lag = group.read()
+        found[name] = sum(lag.values())
+        for partition, records in lag.items():
+            metrics.lag.labels(name, partition.topic, str(partition.number)).set(records)
+    return found

@@ -100,6 +100,7 @@ class Admin:
             self._patiently(partial(self._delete_group, name))
 
     def _delete_group(self, name: str) -> None:
+        self.topics()  # as in _group
         futures = self._client.delete_consumer_groups([name], request_timeout=TIMEOUT_S)
         self._settle(futures, "deleting the group", passing=KafkaError.GROUP_ID_NOT_FOUND)
 
@@ -118,6 +119,7 @@ class Admin:
         return self._patiently(lambda: self._group(name))
 
     def _group(self, name: str) -> GroupState:
+        self.topics()  # a question about a group that cannot be sent may abort the process: see kafka/lag.py
         described = self._client.describe_consumer_groups([name], request_timeout=TIMEOUT_S)[name]
         try:
             found = described.result()

@@ -125,7 +125,9 @@ def of(make: Callable[[], MainstemError], step: str = "write", part: str = "p") 
 def test_equal_failures_of_different_records_have_one_cause() -> None:
     said = ["order 9 is closed", "order 10 is closed", "order 123456 is closed"]
     assert len({of(lambda text=text: Rejected(text)) for text in said}) == 1  # type: ignore[misc]
-    assert of(lambda: Rejected("a", code=BAD_PAYLOAD), part="p") == of(lambda: Rejected("a", code=BAD_PAYLOAD), part="q")
+    assert of(lambda: Rejected("a", code=BAD_PAYLOAD), part="p") == of(
+        lambda: Rejected("a", code=BAD_PAYLOAD), part="q"
+    )
 
 
 def test_other_failures_have_another_cause() -> None:

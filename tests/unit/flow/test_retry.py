@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +29,7 @@ def test_the_targets_own_wish_is_waited_for_and_never_shortened(
 def test_the_ceiling_doubles_up_to_the_longest_pause(policy: RetryPolicy) -> None:
     ceilings = [policy.pause(n, draw=lambda _low, high: high) for n in range(1, 41)]
     assert ceilings[0] == policy.first_s
-    assert all(later == min(policy.max_s, earlier * 2) for earlier, later in zip(ceilings, ceilings[1:], strict=False))
+    assert all(later == min(policy.max_s, earlier * 2) for earlier, later in pairwise(ceilings))
 
 
 @given(POLICIES, st.integers(0, 2000))

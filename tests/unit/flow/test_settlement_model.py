@@ -6,20 +6,20 @@ import asyncio
 from collections import Counter, defaultdict
 from contextlib import suppress
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mainstem.codec.message import Message
 from mainstem.errors import Unreachable
 from mainstem.flow.settlement import OnFailure
-from tests.unit.deliver.sink_world import DLQ, REDRIVE, World, order
+from tests.unit.deliver.sink_world import DLQ, LIVE, REDRIVE, World, order
 
-KEYS = st.sampled_from(["a", "b", None])
+KEYS = st.sampled_from(["a", "a", "b", None])
 POLICIES = st.sampled_from([OnFailure.PARK, OnFailure.SKIP])
 
 
-class Sink(RuleBasedStateMachine):
+class ParkingSink(RuleBasedStateMachine):
     """Live records are numbered as they stand in the topic; event ids are `e<number>`."""
 
     def __init__(self) -> None:
@@ -28,11 +28,6 @@ class Sink(RuleBasedStateMachine):
         self.world = World()
         self.keys: list[str | None] = []
         self.keeps_order = True
-
-    @initialize(policy=POLICIES)
-    def begin(self, policy: OnFailure) -> None:
-        self.world.on_failure = policy
-        self.keeps_order = policy is OnFailure.PARK
 
     @rule(key=KEYS, refused=st.booleans(), unmapped=st.booleans())
     def publish(self, key: str | None, refused: bool, unmapped: bool) -> None:
@@ -81,11 +76,6 @@ class Sink(RuleBasedStateMachine):
         finally:
             self.world.refused = set(refused)
 
-    @rule(policy=POLICIES)
-    def change_the_policy(self, policy: OnFailure) -> None:
-        self.keeps_order = self.keeps_order and policy is OnFailure.PARK
-        self.world.on_failure = policy
-
     @invariant()
     def nothing_is_delivered_twice(self) -> None:
         assert max(Counter(self.world.delivered()).values(), default=1) == 1
@@ -106,7 +96,8 @@ class Sink(RuleBasedStateMachine):
 
     @invariant()
     def every_record_is_delivered_or_waits_or_is_still_to_come(self) -> None:
-        [done] = [c.next_offset or 0 for (_, p), c in self.world.store.contents.controls.items() if p.topic != REDRIVE] or [0]
+        controls = self.world.store.contents.controls.items()
+        done = sum(control.next_offset or 0 for (_, partition), control in controls if partition == LIVE)
         accounted = {f"e{n}" for n in self.world.delivered()} | set(self.world.waiting())
         assert accounted == {f"e{n}" for n in range(done)}
         assert len(self.world.waiting()) == len(set(self.world.waiting()))
@@ -147,6 +138,19 @@ class Sink(RuleBasedStateMachine):
         return len(self.runner.run(self.world.step(live, again, arrange=arrange)).dropped)
 
 
+class ChangingSink(ParkingSink):
+    """The same, but for order: somebody changes `on_failure` between `park` and `skip`, and back."""
+
+    @initialize(policy=POLICIES)
+    def begin(self, policy: OnFailure) -> None:
+        self.keeps_order = False
+        self.world.on_failure = policy
+
+    @rule(policy=POLICIES)
+    def change_the_policy(self, policy: OnFailure) -> None:
+        self.world.on_failure = policy
+
+
 class _Dying(set[int]):
     """A target's rules; when they are asked at the n-th write, the database is gone."""
 
@@ -161,7 +165,13 @@ class _Dying(set[int]):
         return super().__contains__(n)
 
 
-TestSink = Sink.TestCase
-TestSink.settings = settings(
-    max_examples=80, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+SETTINGS = settings(
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
 )
+TestParkingSink = ParkingSink.TestCase
+TestParkingSink.settings = settings(SETTINGS, max_examples=60)
+TestChangingSink = ChangingSink.TestCase
+TestChangingSink.settings = settings(SETTINGS, max_examples=30)
