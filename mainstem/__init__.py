@@ -2,6 +2,7 @@
 
 from mainstem.client.publisher import Publisher
 from mainstem.client.subscriber import Subscriber
+from mainstem.codec.registry import Registry
 from mainstem.errors import (
     Code,
     Fenced,
@@ -56,6 +57,7 @@ __all__ = [
     "Progress",
     "Publisher",
     "PushSource",
+    "Registry",
     "Rejected",
     "Request",
     "RequestRefused",

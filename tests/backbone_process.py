@@ -73,8 +73,9 @@ class BackboneProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *arguments: str) -> Self:
-        """Begins a life; what it says is added to the log."""
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> Self:
+        """Begins a life, `env` added to its environment; what it says is added to the log."""
+        self._env |= env or {}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [COMMAND, "run", *arguments],

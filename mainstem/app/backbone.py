@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,8 @@ from mainstem.app.services import Services
 from mainstem.app.sinks import run_sink
 from mainstem.ingest.pull import PullIngest
 from mainstem.ingest.writing import EventWriter
+from mainstem.observe import metrics
+from mainstem.observe.board import State
 from mainstem.process.supervisor import StreamSupervisor
 from mainstem.project import names
 from mainstem.project.discover import build_source, find_stream
@@ -51,8 +53,13 @@ class Backbone:
         groups |= {sink.group: [*sink.topics, sink.redrive] for sink in self._sinks}
         self.lag = LagSampler(services.config, groups)
         self._serves = Kind.SOURCES in kinds
+        for made in integrations:
+            if made.promise:
+                metrics.promise.labels(made.name).set(made.promise.arrives_within_s)
         self._filled = {f"{spec.integration}.{spec.name}": spec.topic for spec, _ in self._pulled}
         self._first_passes = {part: asyncio.Event() for part in self._filled}
+        for part in self._parts(spec for spec, _ in built):
+            services.board.report(part, State.STARTING)  # what has said nothing yet is not ready
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`, then drains: every part finishes what it has and leaves."""
@@ -84,6 +91,13 @@ class Backbone:
             "p50_ms": _milliseconds(latencies.quantile(0.50)),
             "p99_ms": _milliseconds(latencies.quantile(0.99)),
         }
+
+    def _parts(self, sources: Iterable[SourceSpec]) -> Iterator[str]:
+        """Those that report themselves only when they have come so far; a stream's supervisor does at once."""
+        if self._serves:
+            yield EDGE
+        for spec in (*sources, *self._sinks):
+            yield f"{spec.integration}.{spec.name}"
 
     async def _stream(self, name: str, supervisor: StreamSupervisor, stop: asyncio.Event) -> None:
         """Starts a stream when the reference data that this process itself brings in is complete for the first time:
@@ -124,6 +138,7 @@ class _Pull:
         ingest = PullIngest(spec.integration, spec.name, self._source, writer, services.config, services.board)
         ingest.first_pass = self._backbone.first_pass(f"{spec.integration}.{spec.name}")
         await ingest.run(stop)
+        await stop.wait()  # another worker has the source: starting again would only take it back, again and again
 
 
 def _milliseconds(seconds: float | None) -> float | None:

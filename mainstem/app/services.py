@@ -47,4 +47,5 @@ def registry_of(project: Project) -> Registry:
     """The project's registry; its password goes to the client and nowhere else."""
     settings = project.registry
     password = settings.password.reveal() if settings.password else None
-    return Registry(settings.url, user=settings.username, password=password)
+    authorities = str(settings.ssl_ca_location) if settings.ssl_ca_location else None
+    return Registry(settings.url, user=settings.username, password=password, ca_location=authorities)

@@ -29,10 +29,15 @@ class Publisher:
     Data may hold Python's types (Decimal, datetime) or JSON's; it is validated against the newest registered schema.
     """
 
-    def __init__(self, bootstrap: str, *, registry: str, source: str, config: Mapping[str, Any] | None = None) -> None:
-        """`source` names the publisher (`ce_source`); `config` has further properties of the Kafka client."""
+    def __init__(
+        self, bootstrap: str, *, registry: str | Registry, source: str, config: Mapping[str, Any] | None = None
+    ) -> None:
+        """`source` names the publisher (`ce_source`); `config` has further properties of the Kafka client.
+
+        Where the registry wants a login, give `Registry(url, user=..., password=...)` instead of its address.
+        """
         self._producer = DurableProducer({"bootstrap.servers": bootstrap, **(config or {})})
-        self._registry = Registry(registry)
+        self._registry = Registry(registry) if isinstance(registry, str) else registry
         self._source = source
         self._topics: dict[str, tuple[Encoder, Coercer]] = {}
         self._stack = AsyncExitStack()

@@ -27,9 +27,10 @@ class Subscriber:
     An event whose bytes do not decode is handed out too; reading its `data` raises Rejected.
     """
 
-    def __init__(self, bootstrap: str, *, registry: str, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, bootstrap: str, *, registry: str | Registry, config: Mapping[str, Any] | None = None) -> None:
+        """Where the registry wants a login, give `Registry(url, user=..., password=...)` instead of its address."""
         self._config = {"bootstrap.servers": bootstrap, **(config or {})}
-        self._registry = Registry(registry)
+        self._registry = Registry(registry) if isinstance(registry, str) else registry
         self._codec = Codec(self._registry, {})
         self._decoders: dict[str, Decoder] = {}
 

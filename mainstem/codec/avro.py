@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any, cast
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.validation import validate
 
 from mainstem.codec.avro_shape import read_schema
 from mainstem.codec.avro_write import NOT_PLAIN, compile_writer
@@ -92,18 +93,22 @@ class Encoder:
         buffer = BytesIO()
         buffer.write(self._frame)
         try:
+            # The writer alone would make 1 of 1.5, and write a number that no 32-bit reader can read.
+            problem = "" if validate(data, self._schema, raise_errors=False) else "not of the schema's types"
             schemaless_writer(buffer, self._schema, data)
         except Exception as error:  # noqa: BLE001 - fastavro raises whatever the wrong value's own type raises
-            raise self._refusal(data, error) from None
+            problem = type(error).__name__
+        if problem:
+            raise self._refusal(data, problem)
         return buffer.getvalue()
 
-    def _refusal(self, data: Data, error: Exception) -> Rejected:
+    def _refusal(self, data: Data, problem: str) -> Rejected:
         """Says which fields are wrong, without their values: fastavro's own message quotes them."""
         try:
             Coercer(self._definition).coerce(data)
         except Rejected as refused:
             return refused
-        return Rejected(f"{self.topic}: the value does not encode ({type(error).__name__})", code=SCHEMA_REFUSES)
+        return Rejected(f"{self.topic}: the value does not encode ({problem})", code=SCHEMA_REFUSES)
 
 
 class Decoder:

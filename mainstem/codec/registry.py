@@ -38,11 +38,16 @@ def value_subject(topic: str) -> str:
 class Registry:
     """Schemas by subject and id; what was found once is kept, for an id never changes its meaning."""
 
-    def __init__(self, url: str, *, user: str | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, user: str | None = None, password: str | None = None, ca_location: str | None = None
+    ) -> None:
+        """`ca_location` is a PEM file with the authorities that may vouch for the registry; the system's by default."""
         self.url = url
         settings: dict[str, Any] = {"url": url, "timeout": 5, "max.retries": 1, "retries.wait.ms": 100}
         if user:
             settings["basic.auth.user.info"] = f"{user}:{password or ''}"
+        if ca_location:
+            settings["ssl.ca.location"] = ca_location
         self._client = SchemaRegistryClient(settings)
         self._ids: dict[str, set[int]] = {}
         self._missed: dict[tuple[str, int], float] = {}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 from mainstem.deliver.plan import SinkPlan
-from mainstem.errors import Misconfigured, Rejected
+from mainstem.errors import RETRIES_EXHAUSTED, Misconfigured, Rejected, Retryable, Unreachable
 from mainstem.event import Origin, Partition
 from mainstem.flow.dead_letter import Failure, cause, dead_letter, first_origin
 from mainstem.flow.letter_status import DELIVERED, WAITING, status_record
@@ -28,13 +28,18 @@ class Placement:
         claims: Mapping[Partition, Claim],
         ends: Mapping[Partition, int],
         parked: Collection[ParkedKey],
+        *,
+        gives_up: bool = False,
     ) -> Settlement:
         """Writes and commits; all of it is durable then. `parked` are the keys that may have waiting records.
+
+        With `gives_up`, a record that the target asks to try again later, all attempts being spent, counts as refused.
 
         Raises Fenced, Retryable or Misconfigured, and then nothing has been written.
         """
         concerned = _concerned(items, parked)
-        async with self._target.transaction() as transaction:
+        async with self._target.transaction() as begun:
+            transaction = _GivesUp(begun) if gives_up else begun
             waiting = await transaction.waiting(concerned) if concerned else {}
             settlement = Settlement(waiting, self._plan.part)
             for item in items if concerned else ():
@@ -111,6 +116,23 @@ class Placement:
             letters.append(_letter(item, _status(dlq, item, WAITING, why, failure.error.code.number)))
         letters += [_letter(item, _status(dlq, item, DELIVERED, None, None)) for item in settlement.released]
         return letters
+
+
+class _GivesUp:
+    """A transaction for whose records no attempt is left."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.waiting = transaction.waiting
+        self.commit = transaction.commit
+        self._write = transaction.write
+
+    async def write(self, records: Sequence[Mapped]) -> None:
+        try:
+            await self._write(records)
+        except Unreachable:
+            raise
+        except Retryable as error:
+            raise Rejected(f"no attempt is left: {error.cause}", code=RETRIES_EXHAUSTED) from error
 
 
 def _concerned(items: Sequence[Item], parked: Collection[ParkedKey]) -> set[ParkedKey]:

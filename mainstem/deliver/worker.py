@@ -24,12 +24,15 @@ from mainstem.errors import (
     Unreachable,
 )
 from mainstem.event import Partition
+from mainstem.flow.retry import RetryPolicy
 from mainstem.flow.settlement import Item, Settlement
 from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
 from mainstem.sdk.sink import Claim, ParkedKey, Target
 
 PROBE_S = 10.0
 """How often a paused sink looks whether the person has mended what it needs."""
+OUTAGE = RetryPolicy(first_s=0.2, max_s=10.0)
+"""For a target that does not answer: it costs no record an attempt, and it is back in use soon after it is back."""
 RETAKE_S = 2.0
 """After being fenced: long enough for a zombie to hear from the group that it has lost its partitions."""
 
@@ -76,6 +79,8 @@ class SinkWorker:
         self._generations: dict[Partition, int] = {}
         self._parked: set[ParkedKey] = set()
         self._is_stale = False
+        self._refusals = 0
+        """How often in a row the target has asked to try the batch at hand again."""
         self._stopping = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
         self._retakes: set[asyncio.Task[None]] = set()
@@ -130,6 +135,7 @@ class SinkWorker:
             return
         try:
             await self._persist(lambda: self._claim(partitions), lambda: any(map(self._consumer.holds, partitions)))
+            self._report.progress()
         except Fenced as error:
             await self._fenced(error, partitions)
 
@@ -173,11 +179,12 @@ class SinkWorker:
                 await self._renew()
             due = self._due(batch)
             if due:
-                await self._settle(due)
+                await self._settle(due, gives_up=self._plan.retry.is_exhausted(self._refusals))
 
         while True:
             try:
                 await self._persist(once, lambda: bool(self._due(batch)))
+                self._report.progress()
             except Fenced as error:
                 # Only those partitions are gone: the records of the others in this batch are still to be delivered.
                 await self._fenced(error, self._claims.keys() & batch.messages.keys())
@@ -207,10 +214,11 @@ class SinkWorker:
             await self._leave(lost)
             self._consumer.announce(Assigned(lost))
 
-    async def _settle(self, items: Sequence[Item]) -> None:
+    async def _settle(self, items: Sequence[Item], *, gives_up: bool) -> None:
         began = time.perf_counter()
         ends = {item.partition: item.offset + 1 for item in items}
-        settlement = await self._placement.place(items, self._claims, ends, self._parked)
+        settlement = await self._placement.place(items, self._claims, ends, self._parked, gives_up=gives_up)
+        self._refusals = 0
         for partition, end in ends.items():
             self._claims[partition] = replace(self._claims[partition], next_offset=end)
         self._parked.update(item.scope for item in settlement.parked)
@@ -244,8 +252,10 @@ class SinkWorker:
             except Retryable as error:
                 failures += 1
                 self._is_stale = self._is_stale or isinstance(error, Unreachable)
+                self._refusals += not isinstance(error, Unreachable)  # an outage consumes no attempt of any record
                 self._report.waits(error)
-                await self._wait(self._plan.retry.pause(failures, wish_s=error.after_s))
+                policy = OUTAGE if isinstance(error, Unreachable) else self._plan.retry
+                await self._wait(policy.pause(failures, wish_s=error.after_s))
             except MainstemError as error:
                 self._is_stale = True
                 self._report.pauses(error)
@@ -256,7 +266,6 @@ class SinkWorker:
                 self._report.pauses(bug, error)
                 await self._wait(PROBE_S)
             else:
-                self._report.progress()
                 return
 
     async def _fenced(self, error: Fenced, work: Collection[Partition]) -> None:

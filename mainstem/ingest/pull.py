@@ -55,7 +55,7 @@ class PullIngest:
             try:
                 await self._own(stop)
             except Fenced as fenced:
-                self._report(State.STOPPED, fenced)
+                self._report(State.STANDBY, fenced)
                 return
             except Retryable as error:
                 self._failures += 1

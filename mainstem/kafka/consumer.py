@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, Any] = {
     "fetch.error.backoff.ms": 50,
     "topic.metadata.refresh.interval.ms": 30_000,
     "allow.auto.create.topics": False,
+    "queued.max.messages.kbytes": 65_536,  # what is fetched ahead, over all partitions
 }
 POLL_S = 0.05
 IDLE_PAUSE_S = 0.5

@@ -12,7 +12,7 @@ from mainstem.observe import metrics
 
 
 class State(StrEnum):
-    """A part's state. Only RUNNING is ready."""
+    """A part's state. RUNNING and STANDBY are ready."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -20,7 +20,12 @@ class State(StrEnum):
     """A dependency does not answer; goes on by itself."""
     PAUSED = "paused"
     """A person has to change something; then it goes on by itself."""
+    STANDBY = "standby"
+    """Another worker has the work; this one has nothing to do."""
     STOPPED = "stopped"
+
+
+READY = (State.RUNNING, State.STANDBY)
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,8 @@ class Board:
         return {name: asdict(status) for name, status in sorted(self._parts.items())}
 
     def is_ready(self) -> bool:
-        """Every part is running; a board without parts is not ready."""
-        return bool(self._parts) and all(status.state is State.RUNNING for status in self._parts.values())
+        """Every part is running or on stand-by; a board without parts is not ready."""
+        return bool(self._parts) and all(status.state in READY for status in self._parts.values())
 
     def _put(self, part: str, status: Status) -> None:
         self._parts[part] = status

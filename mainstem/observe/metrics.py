@@ -48,6 +48,12 @@ freshness = Gauge(
 lag = Gauge(
     "kafka_consumergroup_lag", "Records not read yet.", ["consumergroup", "topic", "partition"], registry=_registry
 )
+promise = Gauge(
+    "mainstem_promise_seconds",
+    "Within how long an integration's owner promises delivery; compare mainstem_end_to_end_seconds.",
+    ["integration"],
+    registry=_registry,
+)
 state = Gauge(
     "mainstem_part_running",
     "1 when the part runs, 0 when it waits, is paused or stopped.",

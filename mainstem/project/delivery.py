@@ -38,19 +38,13 @@ class Delivery(Settings):
     """park: the record and all later ones of its key wait; skip: this record only; block: the sink stops."""
     retry: Retry = Retry()
     """How a record is tried again."""
-    max_parked_keys: Annotated[int, Field(ge=1)] = 10_000
-    """With more keys than that waiting, the sink pauses: the fault is not the records'."""
 
 
 class BatchLimits(Settings):
-    """When a batch is full; whichever is reached first."""
+    """When a batch is full. It never waits to fill: what is there is taken."""
 
     max_records: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     """Records in one batch: at 5,000 rows a binary COPY is about as fast as it gets."""
-    max_bytes: Annotated[int, Field(ge=1024, le=268_435_456)] = 8_388_608
-    """Bytes of keys and values in one batch."""
-    max_wait_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
-    """Longest wait for a batch to fill, in milliseconds: it is part of each event's latency."""
 
 
 class Promise(Settings):

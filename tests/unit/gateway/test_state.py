@@ -116,12 +116,12 @@ class TestStopping:
         served.broker.held = asyncio.Event()
         answering = asyncio.create_task(served.post(PATH, json=basket, headers={"webhook-id": "m1"}))
         async with asyncio.timeout(5):
-            while not served.broker.asked:
+            while not served.broker.asked:  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0)
 
         stopping = asyncio.create_task(served.gateway.stop())
         async with asyncio.timeout(5):
-            while not await refuses(served.gateway.url):
+            while not await refuses(served.gateway.url):  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0)
         served.broker.held.set()
 

@@ -38,7 +38,7 @@ def signed(basket: dict[str, Any], *, webhook_id: str = "m1", age_s: float = 0, 
 
 async def until(holds: Callable[[], bool], within_s: float = 5.0) -> None:
     async with asyncio.timeout(within_s):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - nobody announces it
             await asyncio.sleep(0)
 
 

@@ -73,7 +73,7 @@ def _in_clear_like_a_reference(folder: Folder) -> None:
 
 
 def _in_clear_where_a_number_belongs(folder: Folder) -> None:
-    folder.edit(ORDERS, "on_failure: park", f"max_parked_keys: {CANARY}")
+    folder.edit(ORDERS, "on_failure: park", f"on_failure: {CANARY}")
 
 
 def _as_an_alias(folder: Folder) -> None:
