@@ -61,7 +61,7 @@ class Verifier:
         return webhook_id
 
     def _is_signed(self, content: bytes, signatures: str) -> bool:
-        # Not hmac.digest: that gives the interpreter away to other threads, and waiting for it costs more than the hash.
+        # Not hmac.digest: it lets other threads run meanwhile, and getting back costs more than the hash itself.
         expected = [_SCHEME + b64encode(hmac.new(key, content, "sha256").digest()) for key in self._keys]
         # All are compared, always: the time taken tells nothing about which of them matched.
         matches = False

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from mainstem.app.services import Services
 from mainstem.deliver.kafka_target import Group, KafkaTarget
@@ -42,9 +43,9 @@ def plan_of(services: Services, spec: SinkSpec) -> SinkPlan:
 
 
 async def run_sink(services: Services, spec: SinkSpec, stop: asyncio.Event) -> None:
-    """Runs the sink until `stop`. Raises what keeps it from starting."""
-    plan = plan_of(services, spec)
+    """Runs the sink until `stop`, or until it is paused and its settings change. Raises what keeps it from starting."""
     connector = build_sink(services.project, spec)
+    plan = replace(plan_of(services, spec), is_outdated=lambda: build_sink(services.project, spec) != connector)
     topic_ids = await asyncio.to_thread(services.admin.topic_ids, plan.subscribed)
     missing = set(plan.subscribed) - topic_ids.keys()
     if missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -52,13 +51,16 @@ class ReceivedEvent(Event):
     def payload(self) -> Data | None:
         if self._decoder is not None:
             value = self._message.value()
-            self._data = None if value is None else decode_value(self._decoder, value, self._message.headers())
+            if value is not None:
+                self._data = decode_value(self._decoder, value, self._message.headers())
+            else:
+                self._data = None
             self._decoder = None
         return self._data
 
     def replace(self, **changes: Any) -> Event:
         if "data" not in changes:
-            changes["data"] = self.payload
+            changes.setdefault("decode", lambda: self.payload)
         now = {name: getattr(self, name) for name in Event.__slots__ if not name.startswith("_")}
         return Event(**(now | changes))
 
@@ -91,15 +93,12 @@ def _fill(event: Event, message: Message) -> None:
 
 def decode_value(decoder: Decoder, value: bytes, headers: Any) -> Data:
     """Decodes a value whose schema id stands before it or, in the newer form, in a header."""
-    if not headers:
-        return decoder.decode(value)
-    given = headers if isinstance(headers, Mapping) else dict(headers)
-    named = given.get(h.VALUE_SCHEMA_ID)
-    if not named:
-        return decoder.decode(value)
-    if len(named) != FRAME_BYTES or named[0] != 0:
-        raise Rejected(f"{h.VALUE_SCHEMA_ID} is not 0x00 and a 4-byte schema id", code=NOT_AVRO)
-    return decoder.decode(value, int.from_bytes(named[1:], "big"))
+    for name, named in headers.items() if isinstance(headers, dict) else headers or ():
+        if name == h.VALUE_SCHEMA_ID and named:
+            if len(named) != FRAME_BYTES or named[0] != 0:
+                raise Rejected(f"{h.VALUE_SCHEMA_ID} is not 0x00 and a 4-byte schema id", code=NOT_AVRO)
+            return decoder.decode(value, int.from_bytes(named[1:], "big"))
+    return decoder.decode(value)
 
 
 def _timestamp(message: Message) -> datetime | None:

@@ -29,6 +29,8 @@ class SinkPlan:
     on_failure: OnFailure = OnFailure.PARK
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     batch_events: int = 5000
+    is_outdated: Callable[[], bool] = bool
+    """Whether its settings are others now. A paused worker asks, and then ends to be built anew. Blocks; may raise."""
 
     @property
     def part(self) -> str:

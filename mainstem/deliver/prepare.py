@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import groupby
 
 from mainstem.codec.avro import Decoder
 from mainstem.codec.message import Message, ReceivedEvent, origin_of
@@ -26,13 +25,18 @@ class Preparer:
     def prepare(self, messages: Iterable[Message]) -> list[Item]:
         """Raises Retryable or Misconfigured when the batch as a whole has to wait, a bug in the mapping included."""
         items = []
-        for partition, group in groupby(messages, key=_partition):
-            is_redriven = partition.topic == self._plan.redrive
-            for message in group:
-                origin = first_origin(message).topic if is_redriven else partition.topic
-                event = ReceivedEvent(message, self._decoder(origin))
-                outcome = self._map(event)
-                items.append(Item(message, partition, event, outcome, self._plan.on_failure, is_redriven=is_redriven))
+        on_failure = self._plan.on_failure
+        partition = Partition("", 0)
+        is_redriven = False
+        decoder: Decoder | None = None
+        for message in messages:
+            here = (message.topic(), message.partition())
+            if here != partition:  # rarely: a batch comes partition by partition
+                partition = Partition(*origin_of(message)[:2])
+                is_redriven = partition.topic == self._plan.redrive
+                decoder = None if is_redriven else self._decoder(partition.topic)
+            event = ReceivedEvent(message, decoder or self._decoder(first_origin(message).topic))
+            items.append(Item(message, partition, event, self._map(event), on_failure, is_redriven=is_redriven))
         return items
 
     def _map(self, event: Event) -> Mapped | Failure:
@@ -61,8 +65,3 @@ class Preparer:
         if topic not in self._decoders:
             self._decoders[topic] = self._decoder_of(topic)
         return self._decoders[topic]
-
-
-def _partition(message: Message) -> Partition:
-    topic, number, _ = origin_of(message)
-    return Partition(topic, number)

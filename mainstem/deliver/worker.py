@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mainstem.codec.message import Message, origin_of
+from mainstem.codec.message import Message
 from mainstem.deliver.outbox import Outbox
 from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
@@ -46,10 +47,10 @@ class _Batch:
     def __init__(self, messages: Sequence[Message], generation: int) -> None:
         self.generation = generation
         self.items: Sequence[Item] = ()
-        self.messages: dict[Partition, list[Message]] = {}
+        found: dict[tuple[Any, Any], list[Message]] = defaultdict(list)
         for message in messages:
-            topic, number, _ = origin_of(message)
-            self.messages.setdefault(Partition(topic, number), []).append(message)
+            found[message.topic(), message.partition()].append(message)
+        self.messages = {Partition(*place): group for place, group in found.items()}
 
 
 class Stopped(Exception):
@@ -260,6 +261,7 @@ class SinkWorker:
                 self._is_stale = True
                 self._report.pauses(error)
                 await self._wait(PROBE_S)
+                await self._stop_if_outdated()
             except Exception as error:  # noqa: BLE001 - the boundary to connectors: a bug pauses and keeps the record
                 self._is_stale = True
                 bug = Misconfigured(f"{self._plan.part} failed with {type(error).__name__}", code=FUNCTION_FAILED)
@@ -282,6 +284,12 @@ class SinkWorker:
         still = [p for p in partitions if self._consumer.holds(p) and p not in self._claims]
         if still:
             self._consumer.announce(Assigned(still))
+
+    async def _stop_if_outdated(self) -> None:
+        """The person may have corrected a secret: it is read by whoever builds the sink anew."""
+        if await asyncio.to_thread(self._plan.is_outdated):
+            self.stop()
+            raise Stopped
 
     async def _wait(self, seconds: float) -> None:
         try:

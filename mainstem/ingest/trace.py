@@ -12,6 +12,7 @@ def traceparent(given: str | None) -> str:
     """The sender's `traceparent` where it is a valid one, a new one otherwise."""
     if given is not None and _PARENT.fullmatch(given):
         return given
+    # An id and no secret: asking the system for it would take five times as long.
     made = f"{random.getrandbits(192):048x}"
     return f"00-{made[:32]}-{made[32:]}-01"
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from mainstem.errors import KAFKA_UNREACHABLE, MainstemError, Unreachable
 from mainstem.event import Partition
-from mainstem.kafka.failure import failure
+from mainstem.kafka.failure import PASSING, failure
 
 DEFAULTS: Mapping[str, Any] = {
     "enable.auto.commit": False,
@@ -195,19 +195,19 @@ class GroupConsumer:
         got = consumer.consume(1, POLL_S)
         if got:
             got += consumer.consume(self._batch - 1, 0)
-        messages = [message for message in got if self._is_record(message)]
+        messages = [message for message in got if message.error() is None]
+        if len(messages) < len(got):
+            self._note_errors(got)
         if messages:
             self._tell(Fetched(messages, self._generation, self._credit.release))
         else:
             self._credit.release()
 
-    def _is_record(self, message: Message) -> bool:
-        error = message.error()
-        if error is None:
-            return True
-        if not error.retriable() and error.code() not in {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
-            self._tell(Failed(failure(error, f"reading {', '.join(self._topics)}")))
-        return False
+    def _note_errors(self, got: Sequence[Message]) -> None:
+        for message in got:
+            error = message.error()
+            if error is not None and not error.retriable() and error.code() not in PASSING:
+                self._tell(Failed(failure(error, f"reading {', '.join(self._topics)}")))
 
     def _wait_for_credit(self, consumer: Consumer) -> None:
         """Keeps the membership while the loop is busy: first without touching the partitions, then with them paused."""
@@ -221,8 +221,7 @@ class GroupConsumer:
         consumer.pause(paused)
         while not self._stopped.is_set():
             self._run_commands(consumer)
-            for message in consumer.consume(1, POLL_S):
-                self._is_record(message)
+            self._note_errors(consumer.consume(1, POLL_S))
             if self._credit.acquire(timeout=0):
                 self._credit.release()
                 break

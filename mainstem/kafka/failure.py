@@ -21,6 +21,9 @@ from mainstem.errors import (
     Unreachable,
 )
 
+PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
+"""What a consumer hears while a broker is away, and mends by itself."""
+
 _UNREACHABLE = {
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,

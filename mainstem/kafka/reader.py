@@ -12,11 +12,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from mainstem.errors import KAFKA_UNREACHABLE, TOPIC_MISSING, Misconfigured, Unreachable
 from mainstem.event import Partition
-from mainstem.kafka.failure import failure
+from mainstem.kafka.failure import PASSING, failure
 
 BATCH = 5000
 STALL_S = 30.0
-PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
 Ranges = Mapping[Partition, tuple[int, int]]
 """Offsets [start, end) by partition."""
 

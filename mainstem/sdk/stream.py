@@ -50,7 +50,10 @@ def stream(*, reads: str, writes: str, tables: Mapping[str, str] | None = None) 
     """
 
     def decorate(function: StreamFunction) -> Stream:
-        named = set(list(inspect.signature(function).parameters)[1:])
+        parameters = list(inspect.signature(function).parameters)
+        if not parameters:
+            raise TypeError(f"stream {function.__name__}: it takes no event")
+        named = set(parameters[1:])
         given = set(tables or {})
         if named != given:
             names = f"its parameters after the event are {sorted(named)}, its tables {sorted(given)}"

@@ -32,9 +32,9 @@ from confluent_kafka import KafkaError, Producer
 
 from connectors.webhook import WebhookSource
 from mainstem import devstack
+from mainstem.app import interpreter
 from mainstem.codec.avro import Encoder
 from mainstem.codec.coerce import Coercer
-from mainstem.app import interpreter
 from mainstem.gateway import Gateway
 from mainstem.ingest.intake import Intake
 from mainstem.ingest.once import Once

@@ -8,7 +8,7 @@ from functools import partial
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from tests.backbone_process import BackboneProcess, until
 from tests.integration.faults.conftest import Company
@@ -76,9 +76,8 @@ async def test_what_a_person_has_to_mend_pauses_the_sink_and_is_told_everywhere_
     """First the password is wrong, then the table is missing."""
     demo, backbone = company.demo, company.backbone
     role = role_of(company, "right")
-    parameters = conninfo_to_dict(demo.accounting_dsn)
     secret = demo.folder / ".mainstem" / "secrets" / "accounting_dsn"
-    secret.write_text(make_conninfo(**{**parameters, "user": role, "password": "wrong"}))
+    secret.write_text(make_conninfo(demo.accounting_dsn, user=role, password="wrong"))
     with psycopg.connect(demo.accounting_dsn, autocommit=True) as connection:
         connection.execute("ALTER TABLE journal_line RENAME TO journal_line_gone")
 
@@ -89,7 +88,7 @@ async def test_what_a_person_has_to_mend_pauses_the_sink_and_is_told_everywhere_
     assert company.runs(company.sink) == 0
     sold = await company.sell(20)
 
-    secret.write_text(make_conninfo(**{**parameters, "user": role, "password": "right"}))
+    secret.write_text(make_conninfo(demo.accounting_dsn, user=role, password="right"))
     await until_says(backbone, company.sink, "paused", "MS-204")
     found = await asyncio.to_thread(checks, company)
     assert found[f"sink {company.sink}, target"]["code"] == "MS-204"

@@ -51,10 +51,10 @@ async def test_no_more_than_depth_is_taken_early():
 
 
 async def test_an_error_comes_after_the_items_before_it():
-    seen = []
+    seen: list[int] = []
     with pytest.raises(ValueError, match="broken"):
         async for item in ahead(Counting(3, ValueError("broken")).items(), 2, asyncio.Event()):
-            seen.append(item)
+            seen += [item]
 
     assert seen == [0, 1, 2]
 

@@ -1,0 +1,65 @@
+"""A backbone that is told to stop: what is under way is finished, its groups are left at once, nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from time import monotonic
+
+import pytest
+
+from mainstem.project import names
+from tests.backbone_process import until
+from tests.integration.faults.conftest import Company
+
+pytestmark = pytest.mark.stack
+
+SOON_S = 8.0
+"""Less than the ten seconds after which Kafka gives up a member that left without a word."""
+
+
+def members(company: Company) -> dict[str, int]:
+    groups = [f"mainstem.{company.sink}", names.stream_group(company.demo.stream)]
+    with company.demo.services() as services:
+        return {name: services.admin.group(name).members for name in groups}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_a_stop_in_the_middle_finishes_leaves_and_loses_nothing(
+    company: Company, number: signal.Signals, code: int
+) -> None:
+    backbone = company.backbone
+    await asyncio.to_thread(backbone.start().until_ready)
+    sending = asyncio.create_task(company.sell(600))
+    await asyncio.to_thread(until, lambda: company.booked())
+    streams = backbone.everybody()[1:]
+    assert len(streams) == 1
+
+    began = monotonic()
+    assert await asyncio.to_thread(backbone.stop, number) == code
+    assert monotonic() - began < SOON_S
+
+    assert not [process for process in streams if process.is_running()]
+    assert set((await asyncio.to_thread(members, company)).values()) == {0}
+    assert "draining" in backbone.log()
+    assert [line["event"] for line in backbone.log_lines() if line["level"] not in {"info", "debug"}] == []
+    await asyncio.to_thread(backbone.start().until_ready, within_s=SOON_S)
+    sold = await sending
+    await asyncio.to_thread(until, lambda: company.booked() == set(sold), what=backbone.parts)
+    assert len(sold) == 600
+    assert company.dead_letters() == 0
+
+
+async def test_a_stop_while_everything_is_away_does_not_wait_for_it(company: Company) -> None:
+    backbone = company.backbone
+    await asyncio.to_thread(backbone.start().until_ready)
+    sold = await company.sell(10)
+    await asyncio.to_thread(until, lambda: company.booked() == set(sold))
+    for door in company.doors.all():
+        door.refuse()
+    await asyncio.to_thread(until, lambda: backbone.get("/readyz")[0] == 503)
+
+    began = monotonic()
+    assert await asyncio.to_thread(backbone.stop) == 0
+    assert monotonic() - began < 3 * SOON_S
+    assert "Traceback" not in backbone.log()
