@@ -48,7 +48,9 @@ def _section(hundred: str) -> str:
     title, meaning = HUNDREDS[hundred]
     codes = [code for code in errors.catalogue() if code.number.startswith(f"MS-{hundred}")]
     rows = [f"| {code.number} | {_escaped(code.title)} | {_escaped(code.fix)} |" for code in codes]
-    return "\n".join([f"\n## MS-{hundred}xx: {title}\n", f"{meaning}\n", "| code | cause | fix |", "|---|---|---|", *rows])
+    return "\n".join(
+        [f"\n## MS-{hundred}xx: {title}\n", f"{meaning}\n", "| code | cause | fix |", "|---|---|---|", *rows]
+    )
 
 
 def _escaped(text: str) -> str:

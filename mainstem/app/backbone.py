@@ -9,6 +9,8 @@ from typing import Any
 
 from mainstem.app.edge import PART as EDGE
 from mainstem.app.edge import Edge
+from mainstem.app.kafka_watch import PART as KAFKA
+from mainstem.app.kafka_watch import watch_kafka
 from mainstem.app.keep import keep_running
 from mainstem.app.lag import LagSampler
 from mainstem.app.services import Services
@@ -73,6 +75,7 @@ class Backbone:
             for sink in self._sinks:
                 group.create_task(self._keep(f"{sink.integration}.{sink.name}", _Sink(self.services, sink).run, stop))
             group.create_task(self.lag.run(stop))
+            group.create_task(watch_kafka(self.services.admin, self.services.board, stop))
 
     async def sources_read(self) -> None:
         """Waits until every pulled source has been read to its end for the first time."""
@@ -94,6 +97,7 @@ class Backbone:
 
     def _parts(self, sources: Iterable[SourceSpec]) -> Iterator[str]:
         """Those that report themselves only when they have come so far; a stream's supervisor does at once."""
+        yield KAFKA
         if self._serves:
             yield EDGE
         for spec in (*sources, *self._sinks):

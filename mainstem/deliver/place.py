@@ -52,7 +52,7 @@ class Placement:
     async def _write_all(self, transaction: Transaction, settlement: Settlement, items: Sequence[Item]) -> bool:
         """The way of nearly every batch: nobody waits, every mapping worked, the target takes it all. False if not."""
         mapped = [item.outcome for item in items]
-        if not all(isinstance(outcome, Mapped) for outcome in mapped):
+        if set(map(type, mapped)) != {Mapped}:
             return False
         try:
             await transaction.write(cast(list[Mapped], mapped))

@@ -16,7 +16,7 @@ from mainstem.observe.logs import logger
 
 log = logger("mainstem.deliver")
 
-SAMPLED = 500
+SAMPLED = 200
 """Latencies taken of one batch: a large batch's records differ little, and each costs a reading of its headers."""
 
 

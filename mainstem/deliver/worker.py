@@ -52,6 +52,14 @@ class _Batch:
             found[message.topic(), message.partition()].append(message)
         self.messages = {Partition(*place): group for place, group in found.items()}
 
+    def begin(self, partition: Partition) -> int:
+        """The offset of its first record here."""
+        return self.messages[partition][0].offset() or 0
+
+    def end(self, partition: Partition) -> int:
+        """The offset after its last record here."""
+        return (self.messages[partition][-1].offset() or 0) + 1
+
 
 class Stopped(Exception):
     """The worker was told to stop while it waited."""
@@ -178,13 +186,13 @@ class SinkWorker:
         async def once() -> None:
             if self._is_stale:
                 await self._renew()
-            due = self._due(batch)
+            due, ends = self._due(batch)
             if due:
-                await self._settle(due, gives_up=self._plan.retry.is_exhausted(self._refusals))
+                await self._settle(due, ends, gives_up=self._plan.retry.is_exhausted(self._refusals))
 
         while True:
             try:
-                await self._persist(once, lambda: bool(self._due(batch)))
+                await self._persist(once, lambda: bool(self._due(batch)[0]))
                 self._report.progress()
             except Fenced as error:
                 # Only those partitions are gone: the records of the others in this batch are still to be delivered.
@@ -192,14 +200,17 @@ class SinkWorker:
             else:
                 return done()
 
-    def _due(self, batch: _Batch) -> list[Item]:
-        """What is ours, fetched since we have it, and not delivered yet."""
+    def _due(self, batch: _Batch) -> tuple[Sequence[Item], dict[Partition, int]]:
+        """What is ours, fetched since we have it, and not delivered yet; and the next offsets after it."""
         starts = {
             partition: claim.next_offset or 0
             for partition, claim in self._claims.items()
             if partition in batch.messages and batch.generation >= self._generations[partition]
         }
-        return [item for item in batch.items if item.offset >= starts.get(item.partition, NEVER)]
+        ends = {partition: batch.end(partition) for partition, start in starts.items() if batch.end(partition) > start}
+        if all(batch.begin(partition) >= starts.get(partition, NEVER) for partition in batch.messages):
+            return batch.items, ends
+        return [item for item in batch.items if item.offset >= starts.get(item.partition, NEVER)], ends
 
     async def _renew(self) -> None:
         """After a broken connection the outcome of the last commit is unknown: the target knows where we are."""
@@ -215,9 +226,8 @@ class SinkWorker:
             await self._leave(lost)
             self._consumer.announce(Assigned(lost))
 
-    async def _settle(self, items: Sequence[Item], *, gives_up: bool) -> None:
+    async def _settle(self, items: Sequence[Item], ends: dict[Partition, int], *, gives_up: bool) -> None:
         began = time.perf_counter()
-        ends = {item.partition: item.offset + 1 for item in items}
         settlement = await self._placement.place(items, self._claims, ends, self._parked, gives_up=gives_up)
         self._refusals = 0
         for partition, end in ends.items():

@@ -54,6 +54,10 @@ class Admin:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._client = AdminClient(dict(config))
 
+    def check(self, within_s: float = TIMEOUT_S) -> None:
+        """Asks Kafka for no more than that it answers. Raises Unreachable."""
+        self._result(self._client.describe_cluster(request_timeout=within_s), "asking the cluster who it is")
+
     def topics(self) -> dict[str, int]:
         """Every topic and its number of partitions. Raises Unreachable when Kafka does not answer."""
         try:

@@ -25,6 +25,8 @@ from mainstem.kafka.record import Record
 
 TRANSACTION_TIMEOUT_MS = 10_000
 DEADLINE_S = 30.0
+INIT_S = 10.0
+"""Nothing is under way yet, so whoever takes over may as well try again; and a stop waits for it."""
 
 
 class TransactionalProducer:
@@ -69,7 +71,7 @@ class TransactionalProducer:
     def _initialise(self) -> None:
         producer = Producer(self._config)
         try:
-            _again(lambda: producer.init_transactions(DEADLINE_S))
+            _again(lambda: producer.init_transactions(INIT_S), within_s=INIT_S)
         except KafkaException as error:
             raise failure(error, f"taking over the transactional id {self._id}") from None
         self._producer = producer
@@ -114,9 +116,9 @@ def _produce(producer: Producer, records: Sequence[Record]) -> None:
     producer.poll(0)
 
 
-def _again(call: Callable[[], None]) -> None:
+def _again(call: Callable[[], None], *, within_s: float = DEADLINE_S) -> None:
     """Makes a retriable call until it succeeds or the deadline has passed."""
-    deadline = monotonic() + DEADLINE_S
+    deadline = monotonic() + within_s
     while True:
         try:
             call()

@@ -34,6 +34,8 @@ PULSE_S = 0.5
 PROBE_S = 2.0
 """Between two looks at what a person has to set up first."""
 PATIENCE = RetryPolicy(first_s=0.2, max_s=5.0)
+SILENT = {"log_level": "0"}
+"""The client library would write broken connections to stderr in a form of its own, between the lines of JSON."""
 UNCONFIRMED = "Kafka does not confirm what was written"
 
 T = TypeVar("T")
@@ -62,7 +64,7 @@ class Worker:
 
     async def _host(self, project: Project) -> None:
         stream = find_stream(project, self._name)
-        config = project.kafka.client_properties()
+        config = {**project.kafka.client_properties(), **SILENT}
         codec = _codec_of(project)
         topics = {stream.reads, stream.writes, *stream.tables.values(), names.stream_dead_letters(stream.name), LETTERS}
         await self._patiently(lambda: _check_topics(config, topics))

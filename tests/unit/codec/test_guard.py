@@ -19,7 +19,12 @@ SCHEMAS = Path(__file__).parents[3] / "schemas"
 
 
 def record(name: str, *types: Any, **more: Any) -> dict[str, Any]:
-    return {"type": "record", "name": name, "fields": [{"name": f"f{n}", "type": t} for n, t in enumerate(types)], **more}
+    return {
+        "type": "record",
+        "name": name,
+        "fields": [{"name": f"f{n}", "type": t} for n, t in enumerate(types)],
+        **more,
+    }
 
 
 def array(items: Any) -> dict[str, Any]:

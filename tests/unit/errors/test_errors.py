@@ -116,7 +116,14 @@ def test_an_error_says_code_cause_and_fix_in_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [(Retryable, "300"), (Unreachable, "300"), (Rejected, "100"), (Misconfigured, "200"), (Refused, "400"), (Fenced, "401")],
+    [
+        (Retryable, "300"),
+        (Unreachable, "300"),
+        (Rejected, "100"),
+        (Misconfigured, "200"),
+        (Refused, "400"),
+        (Fenced, "401"),
+    ],
 )
 def test_every_class_has_a_code_of_its_own_unless_one_is_given(kind: type[MainstemError], number: str) -> None:
     assert kind("x").code.number == f"MS-{number}"

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as Counted
-from prometheus_client import Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from mainstem.observe import metrics

@@ -12,7 +12,12 @@ def test_a_stream_is_called_as_its_function_is() -> None:
 
     assert isinstance(total, Stream)
     assert total(Event(id="1", data={}), shops={"s": {"name": "corner"}}).data == {"shop": "corner"}
-    assert (total.name, total.reads, total.writes, total.tables) == ("total", "a.b.v1", "a.c.v1", {"shops": "a.shop.v1"})
+    assert (total.name, total.reads, total.writes, total.tables) == (
+        "total",
+        "a.b.v1",
+        "a.c.v1",
+        {"shops": "a.shop.v1"},
+    )
     assert not total.is_async
 
 
