@@ -24,11 +24,12 @@ HEAD = dedent(
 
     <!-- Written by docs/errors.py from mainstem/errors.py. Change it there. -->
 
-    Every error has a stable code, a cause and a fix. The code is on the command line, in the log, on `/readyz`, in the
-    answers of the HTTP API and in the header `mainstem_error_code` of a dead letter. What a code means never changes, and
-    no code is used again.
+    Every error has a stable code, a cause and a fix. The code is on the command line, in the log, on `/readyz`, in
+    the answers of the HTTP API and in the header `mainstem_error_code` of a dead letter. What a code means never
+    changes, and no code is used again.
 
-    What happens with an error is settled by its class. Authors of connectors, streams and mappings raise the first three:
+    What happens with an error is settled by its class. Authors of connectors, streams and mappings raise the first
+    three:
     """
 )
 

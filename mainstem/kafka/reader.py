@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from mainstem.errors import KAFKA_UNREACHABLE, TOPIC_MISSING, Misconfigured, Unreachable
 from mainstem.event import Partition
 from mainstem.kafka.failure import PASSING, failure
+from mainstem.kafka.patience import patiently
 
 BATCH = 5000
 STALL_S = 30.0
@@ -60,6 +61,9 @@ class Reader:
 
     def bounds(self, partition: Partition) -> tuple[int, int]:
         """The first offset that is still there and the one after the last committed record."""
+        return patiently(lambda: self._bounds(partition), within_s=10)
+
+    def _bounds(self, partition: Partition) -> tuple[int, int]:
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=10)
         except KafkaException as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
@@ -15,12 +15,10 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 from mainstem.errors import KAFKA_UNREACHABLE, Unreachable
 from mainstem.event import Partition
 from mainstem.kafka.failure import failure
+from mainstem.kafka.patience import patiently
 
 TIMEOUT_S = 10.0
 DEADLINE_S = 30.0
-RETRY_S = 0.1
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class Admin:
             self._settle(self._client.create_topics(made), "creating", passing=KafkaError.TOPIC_ALREADY_EXISTS)
             self._until(lambda: {spec.name for spec in missing} <= self.topics().keys(), "new topics to appear")
             partitions = [Partition(spec.name, number) for spec in missing for number in range(spec.partitions)]
-            self._patiently(lambda: self.ends(partitions))  # a new partition may not have a leader yet
+            patiently(lambda: self.ends(partitions))  # a new partition may not have a leader yet
         return [spec.name for spec in missing]
 
     def delete(self, topics: Collection[str]) -> list[str]:
@@ -101,7 +99,7 @@ class Admin:
     def delete_groups(self, groups: Collection[str]) -> None:
         """Deletes these consumer groups, where they are and nobody is in them."""
         for name in groups:
-            self._patiently(partial(self._delete_group, name))
+            patiently(partial(self._delete_group, name))
 
     def _delete_group(self, name: str) -> None:
         self.topics()  # as in _group
@@ -120,7 +118,7 @@ class Admin:
 
     def group(self, name: str) -> GroupState:
         """A group's members, committed offsets and lag; an unknown group is one without members and offsets."""
-        return self._patiently(lambda: self._group(name))
+        return patiently(lambda: self._group(name))
 
     def _group(self, name: str) -> GroupState:
         self.topics()  # a question about a group that cannot be sent may abort the process: see kafka/lag.py
@@ -155,17 +153,6 @@ class Admin:
             except KafkaException as error:
                 if error.args[0].code() != passing:
                     raise failure(error, f"{doing} {name}") from None
-
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        """Asks again while a coordinator that has just started is still loading its groups."""
-        deadline = monotonic() + DEADLINE_S
-        while True:
-            try:
-                return ask()
-            except Unreachable:
-                if monotonic() > deadline:
-                    raise
-                sleep(RETRY_S)
 
     def _result(self, future: Future[Any], doing: str) -> Any:
         try:

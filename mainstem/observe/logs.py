@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from mainstem.observe.plain_logs import take_over
+
 logger = structlog.get_logger
 
 LEVEL = "MAINSTEM_LOG_LEVEL"
@@ -30,3 +32,5 @@ def configure(*, json: bool = True) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    if json:
+        take_over()

@@ -19,7 +19,6 @@ import uvloop
 from mainstem.errors import MainstemError, Unreachable
 from mainstem.observe import logs, metrics
 from mainstem.observe.board import Board
-from mainstem.process import plain_logs
 from mainstem.process.channel import Channel
 from mainstem.process.engine import EngineFailed
 from mainstem.process.report import StreamReport
@@ -80,7 +79,6 @@ def main() -> int:
     parser.add_argument("--reports", type=int, required=True, help="number of the pipe to the parent")
     options = parser.parse_args()
     logs.configure()
-    plain_logs.take_over()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the parent's to act on
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work(options.project, options.stream, options.member, options.reports))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from mainstem.devstack import Stack
 from mainstem.event import Partition
 from mainstem.testing.payment_provider import Basket, PaymentProvider
-from tests.backbone_process import BackboneProcess
+from tests.backbone_process import BackboneProcess, until
 from tests.demo_copy import TILL_SECRET, DemoCopy, copy_demo
 from tests.tcp_proxy import KafkaProxy, TcpProxy
 
@@ -77,6 +79,10 @@ class Company:
         with self.demo.services() as services:
             ends = services.admin.ends([Partition(self.demo.dlq, number) for number in range(6)])
         return sum(ends.values())
+
+
+async def until_says(backbone: BackboneProcess, part: str, state: str, code: str | None = None) -> None:
+    await asyncio.to_thread(until, partial(backbone.says, part, state, code), what=backbone.parts)
 
 
 def basket() -> Basket:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import partial
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.backbone_process import BackboneProcess, until
-from tests.integration.faults.conftest import Company
+from tests.backbone_process import until
+from tests.integration.faults.conftest import Company, until_says
 
 pytestmark = pytest.mark.stack
-
-
-async def until_says(backbone: BackboneProcess, part: str, state: str, code: str | None = None) -> None:
-    await asyncio.to_thread(until, partial(backbone.says, part, state, code), what=backbone.parts)
 
 
 async def test_a_backbone_that_starts_before_its_dependencies_waits_for_each_of_them(company: Company) -> None:

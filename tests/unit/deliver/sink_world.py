@@ -62,7 +62,7 @@ def order(n: int, *, key: str | None = "k", event_id: str | None = None, topic: 
 
 @dataclass
 class World:
-    """A sink's topics and target. The target refuses what is in `refused`, the mapping rejects what is in `unmapped`."""
+    """A sink's topics and target. The target refuses what is in `refused`, the mapping what is in `unmapped`."""
 
     on_failure: OnFailure = OnFailure.PARK
     topics: MemoryTopics = field(default_factory=MemoryTopics)

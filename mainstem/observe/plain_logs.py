@@ -1,0 +1,44 @@
+"""Takes over what libraries say through the standard library: the same lines of JSON, and never an argument's value."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+import structlog
+
+from mainstem.observe.bug import traceback_of
+
+Say = Callable[..., object]
+
+
+class _IntoOurs(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """The template alone, without its arguments: Faust prints whole messages, payload included."""
+        what = record.exc_info[0] if record.exc_info else None
+        logger = structlog.get_logger(record.name)
+        say: Say = logger.error if record.levelno >= logging.ERROR else logger.warning
+        say(str(record.msg).strip(), **({"exception": what.__name__} if what else {}))
+
+
+def take_over() -> None:
+    """Warnings and errors of every library, and what ends a thread or the process itself."""
+    root = logging.getLogger()
+    root.handlers[:] = [_IntoOurs(logging.WARNING)]
+    root.setLevel(logging.WARNING)
+    sys.excepthook = _process_ended
+    threading.excepthook = _thread_ended
+
+
+def _process_ended(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    structlog.get_logger("mainstem").error("ended by a bug", traceback=traceback_of(error))
+
+
+def _thread_ended(happened: threading.ExceptHookArgs) -> None:
+    name = happened.thread.name if happened.thread else None
+    bug = happened.exc_value
+    say = structlog.get_logger("mainstem").error
+    say("a thread ended", thread=name, traceback=None if bug is None else traceback_of(bug))
