@@ -44,7 +44,7 @@ REPOSITORY = Path(__file__).parent.parent.parent
 BATCH = 5000
 PARTITIONS = 4
 COLUMNS = tuple(field["name"] for field in schema("x")["fields"])
-TYPES = "text text int8 text text text text text numeric int8 timestamptz bool text".split()
+TYPES = ["text", "text", "int8", *["text"] * 5, "numeric", "int8", "timestamptz", "bool", "text"]
 GIVE_UP_S = 300
 
 
@@ -81,13 +81,13 @@ def plain(job: Job) -> None:
         while True:
             ends: dict[int, int] = {}
             with connection.cursor() as cursor:
-                messages = consumer.consume(BATCH, 0.2)
+                messages: list[Any] = consumer.consume(BATCH, 0.2)
                 with cursor.copy(f"COPY stage ({names}) FROM STDIN (FORMAT BINARY)") as copy:
                     copy.set_types(TYPES)
                     for message in messages:
                         buffer = BytesIO(message.value())
                         buffer.seek(5)
-                        record = fastavro.schemaless_reader(buffer, parsed)
+                        record: Any = fastavro.schemaless_reader(buffer, parsed)
                         copy.write_row(tuple(record.values()))
                         ends[message.partition()] = message.offset() + 1
                 cursor.execute(
@@ -189,7 +189,7 @@ def fill(services: Services, topic: str, count: int) -> None:
     producer = Producer({**services.config, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
     for order in orders(count):
         event = Event(id=order["order_id"], time=order["created_at"], type="bench.order", source="bench")
-        producer.produce(topic, encoder.encode(order), order["order_id"], headers=write_headers(event))
+        producer.produce(topic, encoder.encode(order), order["order_id"], headers=[*write_headers(event)])
         producer.poll(0)
     producer.flush()
 
@@ -222,7 +222,7 @@ def bench(count: int, rounds: int) -> Mapping[str, Any]:
                             result = measure(contestant, job, count)
                         found.setdefault(f"{contestant} {mode}", []).append(result)
                         told = f"{result[0]:,.0f}/s, {result[1]:.1f} us CPU"
-                        print(f"round {number + 1}: {contestant} {mode}: {told}", flush=True)
+                        print(f"round {number + 1}: {contestant} {mode}: {told}", flush=True)  # noqa: T201
                     connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(table)))
     return found
 
@@ -236,7 +236,7 @@ def main() -> None:
     medians = {name: [statistics.median(column) for column in zip(*runs, strict=True)] for name, runs in found.items()}
     for mode in ("insert", "update"):
         ours, floor = medians[f"mainstem {mode}"], medians[f"plain {mode}"]
-        print(
+        print(  # noqa: T201
             f"{mode}: mainstem {ours[0]:,.0f}/s ({ours[1]:.1f} us CPU), plain loop {floor[0]:,.0f}/s "
             f"({floor[1]:.1f} us CPU), ratio {ours[0] / floor[0]:.2f}"
         )

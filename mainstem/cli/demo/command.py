@@ -8,6 +8,7 @@ import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,14 +65,18 @@ def _run(project: Path, company: Company, wanted: Expected, rate: float | None, 
         integration = services.project.integration(INTEGRATION)
         backbone = Backbone(services, [integration] if integration else [])
         speed = rate or (None if once else wanted.baskets / LIVE_SECONDS)
-        return run_loop(_host(backbone, Week(backbone, company, wanted, say), speed, once=once, output=output))
+        console = Console(stderr=True)
+        week = Week(backbone, company, wanted, partial(console.print, markup=False, highlight=False))
+        return run_loop(_host(backbone, week, LiveView(backbone, console), speed, once=once, output=output))
 
 
-async def _host(backbone: Backbone, week: Week, rate: float | None, *, once: bool, output: Format) -> int:
+async def _host(
+    backbone: Backbone, week: Week, view: LiveView, rate: float | None, *, once: bool, output: Format
+) -> int:
     stop = asyncio.Event()
     waiting = asyncio.create_task(signalled(stop))
     async with hosted(backbone, stop) as gateway:
-        working = asyncio.create_task(_watched(backbone, week.run(gateway.url, rate)))
+        working = asyncio.create_task(_watched(view, week.run(gateway.url, rate)))
         await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             working.cancel()
@@ -88,17 +93,17 @@ async def _host(backbone: Backbone, week: Week, rate: float | None, *, once: boo
     return PROBLEMS if result.problems else DONE
 
 
-async def _watched(backbone: Backbone, work: Coroutine[Any, Any, Result]) -> Result:
+async def _watched(view: LiveView, work: Coroutine[Any, Any, Result]) -> Result:
     """Draws what flows while it works, where somebody watches."""
-    console = Console(stderr=True)
-    view = asyncio.create_task(LiveView(backbone, console).run()) if console.is_terminal else None
+    if not view.is_watched:
+        return await work
+    drawing = asyncio.create_task(view.run())
     try:
         return await work
     finally:
-        if view is not None:
-            view.cancel()
-            with suppress(asyncio.CancelledError):
-                await view
+        drawing.cancel()
+        with suppress(asyncio.CancelledError):
+            await drawing
 
 
 def _tell(result: Result, output: Format) -> None:

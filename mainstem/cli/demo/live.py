@@ -28,6 +28,11 @@ class LiveView:
         self._console = console
         self._seen: deque[tuple[float, Mapping[str, int]]] = deque()
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether there is a terminal to draw on."""
+        return self._console.is_terminal
+
     async def run(self) -> None:
         """Draws until it is cancelled."""
         with Live(console=self._console, auto_refresh=False) as live:
@@ -38,7 +43,7 @@ class LiveView:
     def _totals(self) -> dict[str, int]:
         totals = {}
         for integration in self._backbone.services.project.integrations:
-            totals["webhooks in"] = metrics.count(integration.name, "ingest", "published")
+            totals["events in"] = metrics.count(integration.name, "ingest", "published")
             for name in integration.streams:
                 totals[f"stream {name}"] = self._backbone.streams[name].counts.get("processed", 0)
             for sink in integration.sinks:

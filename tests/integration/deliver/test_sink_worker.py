@@ -17,6 +17,7 @@ from mainstem import Event, devstack
 from mainstem.app.services import Services
 from mainstem.app.sinks import run_sink
 from mainstem.codec import headers as h
+from mainstem.codec.message import Message
 from mainstem.flow import dead_letter as dl
 from mainstem.flow.letter_status import TOPIC as LETTERS
 from mainstem.flow.letter_status import read_status
@@ -100,7 +101,7 @@ def count(demo: DemoCopy) -> int:
 
 def letters(services: Services, topic: str) -> list[dict[str, bytes]]:
     with reading(services.config) as reader:
-        found = [m for batch in reader.read(reader.whole([topic])) for m in batch]
+        found: list[Message] = [m for batch in reader.read(reader.whole([topic])) for m in batch]
     return [{**h.as_dict(m.headers()), "key": m.key() or b"", "value": m.value() or b""} for m in found]
 
 
@@ -115,7 +116,7 @@ async def redrive(demo: DemoCopy, services: Services) -> None:
     """Copies every dead letter to the sink's redrive topic, as `mainstem dlq redrive` does."""
     sink = services.project.sinks[0]
     with reading(services.config) as reader:
-        found = [m for batch in reader.read(reader.whole([sink.dead_letters])) for m in batch]
+        found: list[Message] = [m for batch in reader.read(reader.whole([sink.dead_letters])) for m in batch]
     records = []
     for message in found:
         given = h.as_dict(message.headers())

@@ -18,15 +18,12 @@ from mainstem.codec.headers import as_dict
 from mainstem.devstack import Stack
 from mainstem.errors import Misconfigured, Retryable
 from mainstem.event import Event
+from mainstem.flow.retry import RetryPolicy
 from mainstem.ingest import pull
-from mainstem.ingest.positions import (
-    POSITIONS,
-    Stored,
-    position_record,
-    read_position,
-)
+from mainstem.ingest.positions import Stored, position_record, read_position
 from mainstem.ingest.pull import PullIngest
 from mainstem.ingest.writing import EventWriter
+from mainstem.kafka.positions import POSITIONS
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
 from mainstem.kafka.topics import Admin, TopicSpec
@@ -87,7 +84,7 @@ def topic(config: dict[str, Any], name: str) -> str:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pull, "PAUSE_S", 0.05)
-    monkeypatch.setattr(pull, "POLICY", pull.RetryPolicy(first_s=0.02, max_s=0.05))
+    monkeypatch.setattr(pull, "POLICY", RetryPolicy(first_s=0.02, max_s=0.05))
 
 
 def ingest(config: dict[str, Any], name: str, topic: str, source: Source, board: Board | None = None) -> PullIngest:
@@ -135,7 +132,9 @@ def expected(count: int) -> list[str]:
     return [f"n:{n}" for n in range(count) if n % 100 != 99]
 
 
-async def test_a_source_is_read_to_its_end_and_acknowledged_in_order(config, name, topic):
+async def test_a_source_is_read_to_its_end_and_acknowledged_in_order(
+    config: dict[str, Any], name: str, topic: str
+) -> None:
     source = Numbers(count=95)
 
     await first_pass(ingest(config, name, topic, source))
@@ -144,7 +143,9 @@ async def test_a_source_is_read_to_its_end_and_acknowledged_in_order(config, nam
     assert source._acknowledged == [*range(10, 100, 10), 95]
 
 
-async def test_an_event_that_does_not_fit_is_dead_lettered_with_its_batch(config, name, topic):
+async def test_an_event_that_does_not_fit_is_dead_lettered_with_its_batch(
+    config: dict[str, Any], name: str, topic: str
+) -> None:
     await first_pass(ingest(config, name, topic, Numbers(count=250)))
 
     assert ids(config, topic) == expected(250)
@@ -153,7 +154,7 @@ async def test_an_event_that_does_not_fit_is_dead_lettered_with_its_batch(config
     assert [as_dict(letter.headers())["ce_id"] for letter in letters] == [b"n:99", b"n:199"]
 
 
-async def test_a_new_worker_goes_on_where_the_last_one_stood(config, name, topic):
+async def test_a_new_worker_goes_on_where_the_last_one_stood(config: dict[str, Any], name: str, topic: str) -> None:
     await first_pass(ingest(config, name, topic, Numbers(count=50)))
 
     source = Numbers(count=80)
@@ -163,7 +164,9 @@ async def test_a_new_worker_goes_on_where_the_last_one_stood(config, name, topic
     assert source._acknowledged[0] == 60
 
 
-async def test_a_worker_that_dies_anywhere_leaves_neither_gap_nor_double(config, name, topic):
+async def test_a_worker_that_dies_anywhere_leaves_neither_gap_nor_double(
+    config: dict[str, Any], name: str, topic: str
+) -> None:
     for dies_at in (10, 30, 60, 90):
         died = asyncio.Event()
 
@@ -183,7 +186,7 @@ async def test_a_worker_that_dies_anywhere_leaves_neither_gap_nor_double(config,
     assert ids(config, topic) == expected(120)
 
 
-async def test_failures_of_the_source_cost_nothing(config, name, topic):
+async def test_failures_of_the_source_cost_nothing(config: dict[str, Any], name: str, topic: str) -> None:
     raised: list[type[Exception]] = []
 
     def before(start: int) -> None:
@@ -208,7 +211,9 @@ async def test_failures_of_the_source_cost_nothing(config, name, topic):
         (KeyError("a bug"), State.PAUSED, "MS-212"),
     ],
 )
-async def test_the_board_says_what_a_source_waits_for(config, name, topic, error, state, code):
+async def test_the_board_says_what_a_source_waits_for(
+    config: dict[str, Any], name: str, topic: str, error: Exception, state: State, code: str
+) -> None:
     def before(_: int) -> None:
         raise error
 
@@ -222,7 +227,7 @@ async def test_the_board_says_what_a_source_waits_for(config, name, topic, error
     assert board.parts()[work.name].state is State.STOPPED
 
 
-async def test_a_missing_topic_pauses_until_it_is_there(config, name):
+async def test_a_missing_topic_pauses_until_it_is_there(config: dict[str, Any], name: str) -> None:
     topic = f"test.{name}.late.v1"
     board = Board()
     work = ingest(config, name, topic, Numbers(count=20), board)
@@ -234,7 +239,9 @@ async def test_a_missing_topic_pauses_until_it_is_there(config, name):
     assert ids(config, topic) == expected(20)
 
 
-async def test_the_position_in_a_topic_that_was_made_anew_is_void(config, name, topic):
+async def test_the_position_in_a_topic_that_was_made_anew_is_void(
+    config: dict[str, Any], name: str, topic: str
+) -> None:
     await first_pass(ingest(config, name, topic, Numbers(count=50)))
     Admin(config).delete([topic])
     Admin(config).create([TopicSpec(topic, 3)])
@@ -244,11 +251,12 @@ async def test_the_position_in_a_topic_that_was_made_anew_is_void(config, name, 
     assert ids(config, topic) == expected(50)
 
 
-async def test_a_zombie_writes_nothing_and_leaves(config, name, topic):
+async def test_a_zombie_writes_nothing_and_leaves(config: dict[str, Any], name: str, topic: str) -> None:
     woken, board = asyncio.Event(), Board()
-    zombie = ingest(config, name, topic, Numbers(count=50).failing(lambda n: woken.wait() if n == 20 else None), board)
+    source = Numbers(count=50).failing(lambda n: woken.wait() if n == 20 else None)
+    zombie = ingest(config, name, topic, source, board)
     async with running(zombie) as run:
-        await until(lambda: zombie._source._acknowledged == [10, 20])
+        await until(lambda: source._acknowledged == [10, 20])
         await first_pass(ingest(config, name, topic, Numbers(count=50)))
 
         woken.set()
@@ -258,11 +266,14 @@ async def test_a_zombie_writes_nothing_and_leaves(config, name, topic):
     assert (board.parts()[zombie.name].state, board.parts()[zombie.name].code) == (State.STANDBY, "MS-401")
 
 
-async def test_a_position_behind_another_sources_open_transaction_is_not_missed(config, name, topic):
+async def test_a_position_behind_another_sources_open_transaction_is_not_missed(
+    config: dict[str, Any], name: str, topic: str
+) -> None:
     """It is not visible yet to read_committed readers: taking the one before for the last would publish twice."""
     other = TransactionalProducer(config, f"mainstem.{name}.other")
     async with other, TransactionalProducer(config, f"mainstem.{name}.mine") as mine:
         producer = other._producer
+        assert producer is not None
 
         def open_one() -> None:
             producer.begin_transaction()
@@ -278,7 +289,7 @@ async def test_a_position_behind_another_sources_open_transaction_is_not_missed(
         assert await asyncio.wait_for(finding, DEADLINE_S) == Stored({"next": 7}, "topic")
 
 
-async def test_the_last_position_counts(config, name):
+async def test_the_last_position_counts(config: dict[str, Any], name: str) -> None:
     async with TransactionalProducer(config, f"mainstem.{name}.p") as producer:
         for number in range(3):
             await producer.commit([position_record(name, Stored({"next": number}, "topic"))])

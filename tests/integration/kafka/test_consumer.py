@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mainstem.codec.message import origin_of
 from mainstem.devstack import Stack
 from mainstem.errors import Fenced, MainstemError, Misconfigured, Rejected, Unreachable
 from mainstem.event import Partition
@@ -63,7 +64,8 @@ class Member:
                     await self.consumer.start({p: self.start.get(p) for p in partitions})
                 case Fetched(messages, _, done):
                     self.values += [int(message.value() or b"") for message in messages]
-                    ends = {Partition(m.topic(), m.partition()): m.offset() + 1 for m in messages}
+                    places = [origin_of(m) for m in messages]
+                    ends = {Partition(p.topic, p.partition): p.offset + 1 for p in places}
                     await self.consumer.commit(ends)
                     done()
                 case Revoked(partitions, _, left):

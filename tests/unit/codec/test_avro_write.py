@@ -61,7 +61,8 @@ def cases(draw: st.DrawFn, depth: int = 3) -> tuple[Any, st.SearchStrategy[Any]]
     """A schema and a strategy for its values."""
     kind = draw(st.sampled_from(["leaf", "array", "map", "nullable", "record"] if depth else ["leaf"]))
     if kind == "leaf":
-        return draw(st.sampled_from(LEAVES))
+        leaf: tuple[Any, st.SearchStrategy[Any]] = draw(st.sampled_from(LEAVES))
+        return leaf
     schema, values = draw(cases(depth - 1))
     if kind == "array":
         return {"type": "array", "items": schema}, st.lists(values, max_size=3)
@@ -88,7 +89,9 @@ def by_fastavro(definition: dict[str, Any], value: Any) -> bytes | None:
 
 
 @given(cases(), st.data())
-def test_what_fits_is_written_as_fastavro_writes_it(case, data):
+def test_what_fits_is_written_as_fastavro_writes_it(
+    case: tuple[Any, st.SearchStrategy[Any]], data: st.DataObject
+) -> None:
     definition = record(case[0])
     value = data.draw(case[1])
     write = compile_writer(definition)
@@ -102,7 +105,9 @@ def test_what_fits_is_written_as_fastavro_writes_it(case, data):
 
 
 @given(st.sampled_from(LEAVES), odd)
-def test_what_does_not_fit_is_refused_or_written_as_fastavro_writes_it(leaf, value):
+def test_what_does_not_fit_is_refused_or_written_as_fastavro_writes_it(
+    leaf: tuple[Any, st.SearchStrategy[Any]], value: object
+) -> None:
     definition = record(leaf[0])
     write = compile_writer(definition)
     assert write is not None
@@ -132,7 +137,7 @@ def test_what_does_not_fit_is_refused_or_written_as_fastavro_writes_it(leaf, val
         ({"type": "array", "items": "long"}, [0, -1, 2**62]),
     ],
 )
-def test_what_is_usual_takes_the_short_way(schema, value):
+def test_what_is_usual_takes_the_short_way(schema: Any, value: object) -> None:
     write = compile_writer(record(schema))
 
     assert write is not None
@@ -142,7 +147,7 @@ def test_what_is_usual_takes_the_short_way(schema, value):
 @pytest.mark.parametrize(
     "value", [Decimal("0.001"), Decimal("1000000"), Decimal("NaN"), Decimal("Infinity"), 1, True, 1.0]
 )
-def test_a_decimal_that_would_lose_digits_or_is_none_is_not_written(value):
+def test_a_decimal_that_would_lose_digits_or_is_none_is_not_written(value: object) -> None:
     write = compile_writer(record(MONEY))
     assert write is not None
     write({"value": Decimal(1)})
@@ -151,25 +156,25 @@ def test_a_decimal_that_would_lose_digits_or_is_none_is_not_written(value):
         write({"value": value})
 
 
-def test_what_is_left_out_gets_its_default_from_fastavro():
+def test_what_is_left_out_gets_its_default_from_fastavro() -> None:
     definition = {**record("int"), "fields": [{"name": "value", "type": "int", "default": 7}]}
 
     assert Encoder("t.t.v1", definition, 1).encode({}) == b"\0\0\0\0\x01\x0e"
 
 
-def test_unions_of_several_types_are_fastavros():
+def test_unions_of_several_types_are_fastavros() -> None:
     definition = record(["null", "int", "string"])
 
     assert compile_writer(definition) is None
     assert Encoder("t.t.v1", definition, 1).encode({"value": "x"}) == b"\0\0\0\0\x01\x04\x02x"
 
 
-def test_a_record_that_contains_itself_is_fastavros():
+def test_a_record_that_contains_itself_is_fastavros() -> None:
     inner = {"type": "record", "name": "node", "fields": [{"name": "next", "type": ["null", "node"]}]}
 
     assert compile_writer(inner) is None
 
 
-def test_a_refusal_still_names_the_field():
+def test_a_refusal_still_names_the_field() -> None:
     with pytest.raises(Rejected, match="value"):
         Encoder("t.t.v1", record("int"), 1).encode({"value": "seven"})

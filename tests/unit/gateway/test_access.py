@@ -9,7 +9,7 @@ from mainstem.project.gateway import GatewaySettings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])
-def test_on_loopback_without_keys_everybody_of_this_machine_may(host):
+def test_on_loopback_without_keys_everybody_of_this_machine_may(host: str) -> None:
     rules = AccessRules(GatewaySettings(host=host))
 
     assert rules.caller(Access.TOPIC, {}, "raw.till.basket.v1") == "local"
@@ -17,7 +17,7 @@ def test_on_loopback_without_keys_everybody_of_this_machine_may(host):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.3", "example.org", ""])  # noqa: S104 - what is refused
 @pytest.mark.parametrize("access", [Access.TOPIC, Access.KEY])
-def test_beyond_loopback_nobody_may_without_a_key(host, access):
+def test_beyond_loopback_nobody_may_without_a_key(host: str, access: Access) -> None:
     rules = AccessRules(GatewaySettings(host=host))
 
     with pytest.raises(RequestRefused) as refused:
@@ -26,7 +26,7 @@ def test_beyond_loopback_nobody_may_without_a_key(host, access):
     assert refused.value.status == 401
 
 
-def test_probes_and_signed_requests_are_not_asked_for_a_key():
+def test_probes_and_signed_requests_are_not_asked_for_a_key() -> None:
     rules = AccessRules(GatewaySettings(host="10.0.0.3"))
 
     assert rules.caller(Access.OPEN, {}) is None

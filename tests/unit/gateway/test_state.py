@@ -12,11 +12,12 @@ from mainstem.gateway import Gateway
 from mainstem.gateway.route import Access, Call, Route, Router
 from mainstem.observe.board import Board, State
 from mainstem.project.gateway import GatewaySettings
+from tests.unit.gateway.conftest import Served
 
 PATH = "/webhooks/payments/till"
 
 
-async def test_ready_means_that_every_part_gets_on(served):
+async def test_ready_means_that_every_part_gets_on(served: Served) -> None:
     assert await served.get("/readyz") == (200, {"ready": True, "parts": served.board.as_json()})
 
     served.board.report("journal", State.PAUSED, Misconfigured("no table", code=TARGET_NOT_READY))
@@ -28,7 +29,7 @@ async def test_ready_means_that_every_part_gets_on(served):
     assert (await served.get("/healthz")) == (200, {"alive": True})
 
 
-async def test_reasons_are_not_for_strangers(served):
+async def test_reasons_are_not_for_strangers(served: Served) -> None:
     served.gateway._rules.needs_key = True
     served.board.report("journal", State.PAUSED, Misconfigured("no table", code=TARGET_NOT_READY))
 
@@ -37,7 +38,7 @@ async def test_reasons_are_not_for_strangers(served):
     assert "reason" not in said["parts"]["journal"]
 
 
-async def test_the_status_has_parts_and_figures():
+async def test_the_status_has_parts_and_figures() -> None:
     board = Board()
     settings = GatewaySettings(port=0)
     gateway = Gateway(settings, board, sources={}, topics={}, figures=lambda: {"events_per_s": 7})
@@ -48,7 +49,7 @@ async def test_the_status_has_parts_and_figures():
     assert said["parts"]["gateway"]["state"] == "running"
 
 
-async def test_metrics_count_what_came_in(served, basket):
+async def test_metrics_count_what_came_in(served: Served, basket: dict[str, Any]) -> None:
     await served.post(PATH, json=basket, headers={"webhook-id": "counted"})
     await served.post(PATH, json=basket, headers={"webhook-id": "counted"})
     await served.post(PATH, json={}, headers={"webhook-id": "refused"})
@@ -62,7 +63,7 @@ async def test_metrics_count_what_came_in(served, basket):
         assert counted[name] >= 1
 
 
-async def test_the_document_describes_exactly_what_is_routed(served):
+async def test_the_document_describes_exactly_what_is_routed(served: Served) -> None:
     status, document = await served.get("/api/v1/openapi.json")
 
     assert status == 200
@@ -74,7 +75,7 @@ async def test_the_document_describes_exactly_what_is_routed(served):
             assert str(answer.status) in document["paths"][path][method.lower()]["responses"]
 
 
-async def test_every_reference_of_the_document_leads_somewhere(served):
+async def test_every_reference_of_the_document_leads_somewhere(served: Served) -> None:
     _, document = await served.get("/api/v1/openapi.json")
 
     def references(part: Any) -> list[str]:
@@ -88,7 +89,7 @@ async def test_every_reference_of_the_document_leads_somewhere(served):
         assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
 
 
-async def test_a_document_answer_fits_its_own_models(served):
+async def test_a_document_answer_fits_its_own_models(served: Served) -> None:
     _, document = await served.get("/api/v1/openapi.json")
 
     problem = document["components"]["schemas"]["ProblemOut"]["properties"]
@@ -96,7 +97,7 @@ async def test_a_document_answer_fits_its_own_models(served):
     assert set(said) <= set(problem)
 
 
-def test_a_path_matches_whole_segments_only():
+def test_a_path_matches_whole_segments_only() -> None:
     async def handle(_: Call) -> Response:
         return Response()
 
@@ -112,7 +113,9 @@ def test_a_path_matches_whole_segments_only():
 
 
 class TestStopping:
-    async def test_what_is_under_way_is_answered_and_nothing_new_is_taken(self, served, basket):
+    async def test_what_is_under_way_is_answered_and_nothing_new_is_taken(
+        self, served: Served, basket: dict[str, Any]
+    ) -> None:
         served.broker.held = asyncio.Event()
         answering = asyncio.create_task(served.post(PATH, json=basket, headers={"webhook-id": "m1"}))
         async with asyncio.timeout(5):
@@ -140,7 +143,7 @@ async def refuses(url: str) -> bool:
     return False
 
 
-async def test_an_address_that_is_taken_is_said_so(served):
+async def test_an_address_that_is_taken_is_said_so(served: Served) -> None:
     port = int(served.gateway.url.rsplit(":", 1)[1])
 
     with pytest.raises(Misconfigured, match="cannot listen"):

@@ -18,6 +18,7 @@ from mainstem.event import Event
 from mainstem.observe.board import State
 from mainstem.sdk.secret import Secret
 from mainstem.sdk.source import PushSource, Request
+from tests.unit.gateway.conftest import Served
 
 PATH = "/webhooks/payments/till"
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -47,13 +48,13 @@ def push() -> PushSource:
     return WebhookSource(verify="standard-webhooks", secrets=(Secret(SECRET),), key="basket_id", time="purchased_at")
 
 
-async def test_a_signed_basket_is_durable_before_it_is_acknowledged(served, basket):
+async def test_a_signed_basket_is_durable_before_it_is_acknowledged(served: Served, basket: dict[str, Any]) -> None:
     status, receipt = await served.post(PATH, **signed(basket))
 
     assert (status, receipt) == (200, {"ids": ["payments.till:m1"], "duplicates": []})
     (record,) = served.broker.durable
     headers = as_dict(record.headers)
-    assert (record.topic, record.key, record.value[:5]) == ("raw.till.basket.v1", b"b1", b"\0\0\0\0\7")
+    assert (record.topic, record.key, (record.value or b"")[:5]) == ("raw.till.basket.v1", b"b1", b"\0\0\0\0\7")
     assert headers["ce_id"] == b"payments.till:m1"
     assert headers["ce_type"] == b"raw.till.basket"
     assert headers["ce_source"] == b"payments.till"
@@ -62,7 +63,7 @@ async def test_a_signed_basket_is_durable_before_it_is_acknowledged(served, bask
     assert "mainstem_ingested_at" in headers
 
 
-async def test_nothing_is_acknowledged_before_kafka_has_it(served, basket):
+async def test_nothing_is_acknowledged_before_kafka_has_it(served: Served, basket: dict[str, Any]) -> None:
     served.broker.held = asyncio.Event()
 
     answering = asyncio.create_task(served.post(PATH, **signed(basket)))
@@ -82,7 +83,9 @@ async def test_nothing_is_acknowledged_before_kafka_has_it(served, basket):
         {"webhook-timestamp": "1"},
     ],
 )
-async def test_a_request_that_is_not_signed_for_what_it_says_is_refused(served, basket, spoil):
+async def test_a_request_that_is_not_signed_for_what_it_says_is_refused(
+    served: Served, basket: dict[str, Any], spoil: dict[str, str]
+) -> None:
     request = signed(basket)
     request["headers"] |= spoil
 
@@ -93,20 +96,20 @@ async def test_a_request_that_is_not_signed_for_what_it_says_is_refused(served, 
 
 
 @pytest.mark.parametrize("age_s", [400, -400])
-async def test_an_old_or_future_signature_is_refused(served, basket, age_s):
+async def test_an_old_or_future_signature_is_refused(served: Served, basket: dict[str, Any], age_s: float) -> None:
     assert (await served.post(PATH, **signed(basket, age_s=age_s)))[0] == 401
     assert served.broker.durable == []
 
 
-async def test_a_signature_with_another_secret_is_refused(served, basket):
+async def test_a_signature_with_another_secret_is_refused(served: Served, basket: dict[str, Any]) -> None:
     assert (await served.post(PATH, **signed(basket, secret=OTHER_SECRET)))[0] == 401
 
 
-async def test_an_unsigned_request_is_refused(served):
+async def test_an_unsigned_request_is_refused(served: Served) -> None:
     assert (await served.post(PATH, data=b"{}"))[0] == 401
 
 
-async def test_a_replayed_request_is_answered_and_published_once(served, basket):
+async def test_a_replayed_request_is_answered_and_published_once(served: Served, basket: dict[str, Any]) -> None:
     request = signed(basket)
     await served.post(PATH, **request)
 
@@ -116,7 +119,7 @@ async def test_a_replayed_request_is_answered_and_published_once(served, basket)
     assert len(served.broker.durable) == 1
 
 
-async def test_a_copy_that_arrives_meanwhile_waits_for_the_first(served, basket):
+async def test_a_copy_that_arrives_meanwhile_waits_for_the_first(served: Served, basket: dict[str, Any]) -> None:
     served.broker.held = asyncio.Event()
     first = asyncio.create_task(served.post(PATH, **signed(basket)))
     await until(lambda: served.broker.asked == 1)
@@ -131,7 +134,9 @@ async def test_a_copy_that_arrives_meanwhile_waits_for_the_first(served, basket)
     assert len(served.broker.durable) == 1
 
 
-async def test_a_copy_fails_with_the_first_and_the_next_one_is_published(served, basket):
+async def test_a_copy_fails_with_the_first_and_the_next_one_is_published(
+    served: Served, basket: dict[str, Any]
+) -> None:
     served.broker.held = asyncio.Event()
     first = asyncio.create_task(served.post(PATH, **signed(basket)))
     await until(lambda: served.broker.asked == 1)
@@ -147,7 +152,9 @@ async def test_a_copy_fails_with_the_first_and_the_next_one_is_published(served,
     assert (status, receipt["duplicates"], len(served.broker.durable)) == (200, [], 1)
 
 
-async def test_kafka_that_does_not_confirm_in_time_means_503_and_an_unknown_id(served, basket):
+async def test_kafka_that_does_not_confirm_in_time_means_503_and_an_unknown_id(
+    served: Served, basket: dict[str, Any]
+) -> None:
     served.broker.held = asyncio.Event()
 
     async with served.http.post(served.gateway.url + PATH, **signed(basket)) as answer:
@@ -159,7 +166,7 @@ async def test_kafka_that_does_not_confirm_in_time_means_503_and_an_unknown_id(s
     assert served.once.under_way("payments.till:m1") is None
 
 
-async def test_a_missing_topic_is_not_the_senders_fault(served, basket):
+async def test_a_missing_topic_is_not_the_senders_fault(served: Served, basket: dict[str, Any]) -> None:
     served.broker.error = Misconfigured("there is no topic", code=TOPIC_MISSING)
 
     status, problem = await served.post(PATH, **signed(basket))
@@ -168,7 +175,9 @@ async def test_a_missing_topic_is_not_the_senders_fault(served, basket):
     assert served.board.parts()["payments.till"].state is State.PAUSED
 
 
-async def test_a_source_that_failed_is_ready_again_without_a_request(served, basket, monkeypatch):
+async def test_a_source_that_failed_is_ready_again_without_a_request(
+    served: Served, basket: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mainstem.ingest.watch.RetryPolicy.pause", lambda *_: 0.0)
     served.broker.error = Unreachable("down", code=KAFKA_UNREACHABLE)
     await served.post(PATH, **signed(basket))
@@ -179,7 +188,7 @@ async def test_a_source_that_failed_is_ready_again_without_a_request(served, bas
     await until(served.board.is_ready)
 
 
-async def test_a_body_that_is_not_json_is_refused(served):
+async def test_a_body_that_is_not_json_is_refused(served: Served) -> None:
     body, stamp = "no json", datetime.now(UTC)
     headers = {
         "webhook-id": "m1",
@@ -192,7 +201,7 @@ async def test_a_body_that_is_not_json_is_refused(served):
     assert (status, problem["detail"]) == (400, "the body is not JSON")
 
 
-async def test_a_wrong_field_is_named_with_what_was_expected(served, basket):
+async def test_a_wrong_field_is_named_with_what_was_expected(served: Served, basket: dict[str, Any]) -> None:
     basket["lines"][0]["quantity"] = "two"
 
     status, problem = await served.post(PATH, **signed(basket))
@@ -203,14 +212,16 @@ async def test_a_wrong_field_is_named_with_what_was_expected(served, basket):
     assert served.broker.durable == []
 
 
-async def test_a_refused_request_can_be_mended_and_sent_again_under_its_id(served, basket):
+async def test_a_refused_request_can_be_mended_and_sent_again_under_its_id(
+    served: Served, basket: dict[str, Any]
+) -> None:
     wrong = {**basket, "store_id": []}
     assert (await served.post(PATH, **signed(wrong)))[0] == 422
 
     assert (await served.post(PATH, **signed(basket)))[0] == 200
 
 
-async def test_an_unknown_source_is_not_found_and_another_method_not_allowed(served):
+async def test_an_unknown_source_is_not_found_and_another_method_not_allowed(served: Served) -> None:
     assert (await served.post("/webhooks/payments/unknown"))[0] == 404
     assert (await served.get("/webhooks/payments"))[0] == 404
     async with served.http.get(served.gateway.url + PATH) as answer:
@@ -227,7 +238,9 @@ class TestABrokenSource:
     def push(self) -> PushSource:
         return Broken()
 
-    async def test_the_caller_learns_an_id_and_the_log_where_it_happened(self, served, capsys):
+    async def test_the_caller_learns_an_id_and_the_log_where_it_happened(
+        self, served: Served, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         status, problem = await served.post(PATH, data=b"4111 1111")
 
         assert (status, problem["code"]) == (500, "MS-212")

@@ -33,14 +33,14 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_items_come_in_order_and_end():
+async def test_items_come_in_order_and_end() -> None:
     source = Counting(10)
 
     assert [item async for item in ahead(source.items(), 2, asyncio.Event())] == list(range(10))
     assert source.closed
 
 
-async def test_no_more_than_depth_is_taken_early():
+async def test_no_more_than_depth_is_taken_early() -> None:
     source = Counting(100)
     async with aclosing(ahead(source.items(), 2, asyncio.Event())) as items:
         assert await anext(items) == 0
@@ -50,7 +50,7 @@ async def test_no_more_than_depth_is_taken_early():
     assert source.closed
 
 
-async def test_an_error_comes_after_the_items_before_it():
+async def test_an_error_comes_after_the_items_before_it() -> None:
     seen: list[int] = []
     with pytest.raises(ValueError, match="broken"):
         async for item in ahead(Counting(3, ValueError("broken")).items(), 2, asyncio.Event()):
@@ -59,7 +59,7 @@ async def test_an_error_comes_after_the_items_before_it():
     assert seen == [0, 1, 2]
 
 
-async def test_a_stop_ends_it_after_the_item_in_hand():
+async def test_a_stop_ends_it_after_the_item_in_hand() -> None:
     stop = asyncio.Event()
     source = Counting(100)
     seen = []
@@ -71,7 +71,7 @@ async def test_a_stop_ends_it_after_the_item_in_hand():
     assert source.closed
 
 
-async def test_a_stop_ends_the_wait_for_a_source_that_says_nothing():
+async def test_a_stop_ends_the_wait_for_a_source_that_says_nothing() -> None:
     stop = asyncio.Event()
 
     async def silent() -> AsyncIterator[int]:

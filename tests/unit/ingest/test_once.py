@@ -8,7 +8,7 @@ from mainstem.errors import Unreachable
 from mainstem.ingest.once import Once
 
 
-def test_the_oldest_ids_leave_the_window():
+def test_the_oldest_ids_leave_the_window() -> None:
     once = Once(2, ["a", "b"])
 
     once.remember(["c"])
@@ -17,7 +17,7 @@ def test_the_oldest_ids_leave_the_window():
     assert len(once) == 2
 
 
-def test_a_window_of_nothing_knows_nothing():
+def test_a_window_of_nothing_knows_nothing() -> None:
     once = Once(0)
 
     once.begin(["a"]).succeed()
@@ -25,7 +25,7 @@ def test_a_window_of_nothing_knows_nothing():
     assert not once.is_known("a")
 
 
-def test_what_succeeded_is_known_and_no_more_under_way():
+def test_what_succeeded_is_known_and_no_more_under_way() -> None:
     once = Once(10)
     attempt = once.begin(["a", "b"])
     assert once.under_way("a") is attempt
@@ -36,7 +36,7 @@ def test_what_succeeded_is_known_and_no_more_under_way():
     assert once.under_way("a") is None
 
 
-def test_what_failed_is_unknown_again():
+def test_what_failed_is_unknown_again() -> None:
     once = Once(10)
     attempt = once.begin(["a"])
 
@@ -46,7 +46,7 @@ def test_what_failed_is_unknown_again():
     assert once.under_way("a") is None
 
 
-async def test_whoever_waits_shares_the_outcome():
+async def test_whoever_waits_shares_the_outcome() -> None:
     once = Once(10)
     good, bad = once.begin(["a"]), once.begin(["b"])
     waiting = [asyncio.create_task(attempt.settled()) for attempt in (good, good, bad)]
@@ -60,7 +60,7 @@ async def test_whoever_waits_shares_the_outcome():
         await waiting[2]
 
 
-async def test_one_that_gives_up_waiting_does_not_disturb_the_others():
+async def test_one_that_gives_up_waiting_does_not_disturb_the_others() -> None:
     attempt = Once(10).begin(["a"])
     leaving, staying = asyncio.create_task(attempt.settled()), asyncio.create_task(attempt.settled())
     await asyncio.sleep(0)

@@ -28,7 +28,7 @@ def packer() -> Packer:
     return Packer("shop", "catalog", EventWriter(Encoder("raw.catalog.product.v1", PRODUCT, 3), Coercer(PRODUCT)))
 
 
-async def test_a_good_event_gets_everything_that_it_lacks(packer):
+async def test_a_good_event_gets_everything_that_it_lacks(packer: Packer) -> None:
     event = Event(id="f:1", key="p1", data={"product_id": "p1", "size": "7"})
 
     packed = await packer.pack(Batch([event], {"offset": 1}))
@@ -45,13 +45,13 @@ async def test_a_good_event_gets_everything_that_it_lacks(packer):
     assert not packed.refused
 
 
-async def test_a_tombstone_stays_one(packer):
+async def test_a_tombstone_stays_one(packer: Packer) -> None:
     packed = await packer.pack(Batch([Event(id="f:1", key="p1")], {}))
 
     assert packed.records[0].value is None
 
 
-async def test_a_bad_event_becomes_a_dead_letter_and_the_others_go_on(packer):
+async def test_a_bad_event_becomes_a_dead_letter_and_the_others_go_on(packer: Packer) -> None:
     when = datetime(2026, 1, 1, tzinfo=UTC)
     bad = Event(id="f:2", key="p2", data={"product_id": "p2", "size": "large", "price": Decimal("1.50")}, time=when)
     events = [Event(id="f:1", data={"product_id": "p1"}), bad, Event(id="f:3", data={"product_id": "p3"})]
@@ -64,7 +64,10 @@ async def test_a_bad_event_becomes_a_dead_letter_and_the_others_go_on(packer):
         "shop.catalog.dlq",
         "raw.catalog.product.v1",
     )
-    assert (letter.key, json.loads(letter.value)) == (b"p2", {"product_id": "p2", "size": "large", "price": "1.50"})
+    assert (letter.key, json.loads(letter.value or b"")) == (
+        b"p2",
+        {"product_id": "p2", "size": "large", "price": "1.50"},
+    )
     headers = as_dict(letter.headers)
     assert headers["ce_id"] == b"f:2"
     assert headers["content-type"] == b"application/json"
@@ -75,7 +78,7 @@ async def test_a_bad_event_becomes_a_dead_letter_and_the_others_go_on(packer):
     assert packed.refused == {"MS-104": 1}
 
 
-async def test_bytes_in_a_dead_letter_are_base64(packer):
+async def test_bytes_in_a_dead_letter_are_base64(packer: Packer) -> None:
     packed = await packer.pack(Batch([Event(id="f:1", data={"product_id": b"\xff", "more": {"a": [b"\0"]}})], {}))
 
-    assert json.loads(packed.records[0].value) == {"product_id": "/w==", "more": {"a": ["AA=="]}}
+    assert json.loads(packed.records[0].value or b"") == {"product_id": "/w==", "more": {"a": ["AA=="]}}

@@ -14,7 +14,9 @@ bounds = st.dictionaries(
 
 
 @given(bounds, st.integers(0, 5000))
-def test_tails_are_ends_within_bounds_and_as_many_as_there_are(given_bounds, count):
+def test_tails_are_ends_within_bounds_and_as_many_as_there_are(
+    given_bounds: dict[Partition, tuple[int, int]], count: int
+) -> None:
     ranges = tails(given_bounds, count)
 
     held = sum(high - low for low, high in given_bounds.values())
@@ -25,7 +27,7 @@ def test_tails_are_ends_within_bounds_and_as_many_as_there_are(given_bounds, cou
         assert low <= start <= end == high
 
 
-def test_a_short_partition_leaves_its_share_to_the_others():
+def test_a_short_partition_leaves_its_share_to_the_others() -> None:
     p0, p1 = Partition("t", 0), Partition("t", 1)
 
     assert tails({p0: (0, 10), p1: (0, 1000)}, 100) == {p0: (0, 10), p1: (910, 1000)}
