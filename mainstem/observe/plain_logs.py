@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
 
 import structlog
@@ -15,7 +16,23 @@ from mainstem.observe.bug import traceback_of
 Say = Callable[..., object]
 
 
+AGAIN_S = 30.0
+"""A library that cannot connect says so forty times a second."""
+
+
 class _IntoOurs(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        """Lets the same thing pass once in AGAIN_S. Templates are few: they stand in the libraries' code."""
+        what = (record.name, str(record.msg))
+        if monotonic() - self._said_at.get(what, -AGAIN_S) < AGAIN_S:
+            return False
+        self._said_at[what] = monotonic()
+        return super().filter(record)
+
     def emit(self, record: logging.LogRecord) -> None:
         """The template alone, without its arguments: Faust prints whole messages, payload included."""
         what = record.exc_info[0] if record.exc_info else None

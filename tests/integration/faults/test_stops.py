@@ -1,4 +1,4 @@
-"""A backbone that is told to stop: what is under way is finished, its groups are left at once, nothing is done twice."""
+"""A backbone that is told to stop finishes what is under way, leaves its groups at once, and does nothing twice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_stop_in_the_middle_finishes_leaves_and_loses_nothing(
     backbone = company.backbone
     await asyncio.to_thread(backbone.start().until_ready)
     sending = asyncio.create_task(company.sell(600))
-    await asyncio.to_thread(until, lambda: company.booked())
+    await asyncio.to_thread(until, company.booked)
     streams = backbone.everybody()[1:]
     assert len(streams) == 1
 
@@ -44,7 +44,7 @@ async def test_a_stop_in_the_middle_finishes_leaves_and_loses_nothing(
     assert not [process for process in streams if process.is_running()]
     assert set((await asyncio.to_thread(members, company)).values()) == {0}
     assert "draining" in backbone.log()
-    assert [line["event"] for line in backbone.log_lines() if line["level"] not in {"info", "debug"}] == []
+    assert [line for line in backbone.log_lines() if line["level"] not in {"info", "debug"}] == []
     await asyncio.to_thread(backbone.start().until_ready, within_s=SOON_S)
     sold = await sending
     await asyncio.to_thread(until, lambda: company.booked() == set(sold), what=backbone.parts)

@@ -160,7 +160,9 @@ async def test_events_with_a_key_keep_their_order_and_those_without_need_none(br
         found = broker.events()
         keyed = [event for event in found if event.key == "same"]
         assert [event.id for event in keyed] == [f"e{n}" for n in range(20)]
-        assert len({event.origin and event.origin.partition for event in keyed}) == 1
+        partitions = {event.origin and event.origin.partition for event in keyed}
+        assert len(partitions) == 1
+        assert None not in partitions
         assert [event.id for event in found if event.key is None] == ["keyless"]
 
 
