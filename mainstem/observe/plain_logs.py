@@ -18,6 +18,7 @@ Say = Callable[..., object]
 
 AGAIN_S = 30.0
 """A library that cannot connect says so forty times a second."""
+KNOWN = 1000
 
 
 class _IntoOurs(logging.Handler):
@@ -26,10 +27,12 @@ class _IntoOurs(logging.Handler):
         self._said_at: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
-        """Lets the same thing pass once in AGAIN_S. Templates are few: they stand in the libraries' code."""
+        """Lets the same thing pass once in AGAIN_S."""
         what = (record.name, str(record.msg))
         if monotonic() - self._said_at.get(what, -AGAIN_S) < AGAIN_S:
             return False
+        if len(self._said_at) >= KNOWN:
+            self._said_at.clear()
         self._said_at[what] = monotonic()
         return super().filter(record)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -66,7 +67,7 @@ def _run(project: Path, company: Company, wanted: Expected, rate: float | None, 
         backbone = Backbone(services, [integration] if integration else [])
         speed = rate or (None if once else wanted.baskets / LIVE_SECONDS)
         console = Console(stderr=True)
-        week = Week(backbone, company, wanted, partial(console.print, markup=False, highlight=False))
+        week = Week(backbone, company, wanted, partial(console.print, markup=False, highlight=False, soft_wrap=True))
         return run_loop(_host(backbone, week, LiveView(backbone, console), speed, once=once, output=output))
 
 
@@ -86,8 +87,14 @@ async def _host(
         result = await working
         _tell(result, output)
         if not once and sys.stdin.isatty():
-            _invite(gateway.url, result)
+            say(f"\nThe backbone goes on running at {gateway.url}. Try in another terminal:")
+            _invite(result)
+            say("Ctrl-C stops everything that this command has started.")
             return await waiting
+    if not once:
+        say("\nThe data is kept. To look at it, start the stack and the backbone, and try:")
+        say(f"  {_program()} dev --detach && {_program()} run       # `{_program()} stop` stops the stack")
+        _invite(result)
     stop.set()
     await waiting
     return PROBLEMS if result.problems else DONE
@@ -114,16 +121,21 @@ def _tell(result: Result, output: Format) -> None:
         say("the books are exact: every basket is booked once or waits as a dead letter")
 
 
-def _invite(url: str, result: Result) -> None:
-    dlq = f"{INTEGRATION}.journal"
-    say(f"""
-The backbone goes on running at {url}. Try in another terminal:
-  mainstem record trace {INTEGRATION}.till:msg_31198892591   # where one payment went
-  mainstem topic tail payments.payment_settled.v1 -n 3
-  mainstem dlq list {dlq}                     # {result.dead_letters} letters that can never be booked
-  mainstem dlq list {dlq} --letters
-  mainstem dlq redrive {dlq} --all            # a preview; --execute does it
-  mainstem replay plan {dlq} --from -1h
-  mainstem group describe {dlq}
-  mainstem doctor
-Ctrl-C stops everything that this command has started.""")
+def _invite(result: Result) -> None:
+    dlq, mainstem = f"{INTEGRATION}.journal", _program()
+    say(f"""\
+  {mainstem} record trace {result.sample}   # where one payment went
+  {mainstem} topic tail payments.payment_settled.v1 -n 3
+  {mainstem} dlq list {dlq}                     # {result.dead_letters} letters that can never be booked
+  {mainstem} dlq list {dlq} --letters
+  {mainstem} dlq redrive {dlq} --all            # a preview; --execute does it
+  {mainstem} replay plan {dlq} --from -1h
+  {mainstem} group describe {dlq}
+  {mainstem} doctor""")
+
+
+def _program() -> str:
+    """How to call this command from here: its folder may not be on the search path."""
+    if shutil.which("mainstem"):
+        return "mainstem"
+    return os.path.relpath(sys.argv[0])

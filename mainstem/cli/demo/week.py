@@ -46,6 +46,8 @@ class Result:
     p50_ms: float | None
     p99_ms: float | None
     """From a webhook's arrival to its entry's being visible."""
+    sample: str
+    """The event id of one payment, to look up."""
     problems: list[str]
 
 
@@ -162,6 +164,7 @@ class Week:
             events_per_s=round(self._wanted.baskets / seconds, 1),
             p50_ms=latency[0],
             p99_ms=latency[1],
+            sample=f"{INTEGRATION}.{SOURCE}:msg_{min(self._wanted.books.entries, default='')}",
             problems=problems,
         )
 
