@@ -110,7 +110,7 @@ MISSING_EXTRA = code("MS-210", "An optional part of mainstem is not installed", 
 OFFSETS_GONE = code(
     "MS-211",
     "The topic no longer holds the records that were to be read next",
-    "decide what to do about the gap, then reset the position with `mainstem replay`",
+    "accept the gap by setting the sink's row in mainstem_offsets, or the group's offset, behind it",
 )
 FUNCTION_FAILED = code(
     "MS-212", "A function or connector failed with an unexpected error", "mend the code; nothing was lost"

@@ -21,7 +21,7 @@ from mainstem.observe import metrics
 from mainstem.observe.board import State
 from mainstem.process.supervisor import StreamSupervisor
 from mainstem.project import names
-from mainstem.project.discover import build_source, find_stream
+from mainstem.project.discover import build_sink, build_source, find_mapping, find_stream
 from mainstem.project.model import Integration, SinkSpec, SourceSpec
 from mainstem.sdk.source import PushSource, Source
 
@@ -49,6 +49,9 @@ class Backbone:
         self._pulled = [(spec, source) for spec, source in built if isinstance(source, Source)]
         self.edge = Edge(services, [(spec, source) for spec, source in built if isinstance(source, PushSource)])
         self._sinks = [sink for made in integrations for sink in made.sinks if Kind.SINKS in kinds]
+        for sink in self._sinks:  # each is built again when it runs: what is wrong with one is said now
+            build_sink(services.project, sink)
+            find_mapping(services.project, sink)
         streams = dict.fromkeys(name for made in integrations for name in made.streams if Kind.STREAMS in kinds)
         self.streams = {name: StreamSupervisor(services.project.folder, name, services.board) for name in streams}
         groups = {names.stream_group(name): [find_stream(services.project, name).reads] for name in streams}

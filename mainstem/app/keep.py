@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from mainstem.errors import FUNCTION_FAILED, MainstemError, Misconfigured, Retryable
 from mainstem.flow.retry import RetryPolicy
 from mainstem.observe.board import Board, State
+from mainstem.observe.bug import traceback_of
 from mainstem.observe.logs import logger
 
 log = logger("mainstem.app")
@@ -33,7 +34,7 @@ async def keep_running(part: str, run: Callable[[], Awaitable[None]], board: Boa
             _say(board, part, State.PAUSED, error)
             await _wait(stop, PROBE_S)
         except Exception as error:  # noqa: BLE001 - the boundary of one part: the other parts go on
-            bug = Misconfigured(f"{part} failed: {type(error).__name__}: {error}"[:500], code=FUNCTION_FAILED)
+            bug = Misconfigured(f"{part} failed with {type(error).__name__}", code=FUNCTION_FAILED)
             _say(board, part, State.PAUSED, bug, error)
             await _wait(stop, PROBE_S)
         else:
@@ -42,7 +43,8 @@ async def keep_running(part: str, run: Callable[[], Awaitable[None]], board: Boa
 
 def _say(board: Board, part: str, state: State, error: MainstemError, bug: BaseException | None = None) -> None:
     if board.report(part, state, error):
-        log.warning(state.value, part=part, code=error.code.number, cause=error.cause, fix=error.fix, exc_info=bug)
+        seen = {} if bug is None else {"traceback": traceback_of(bug)}
+        log.warning(state.value, part=part, code=error.code.number, cause=error.cause, fix=error.fix, **seen)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

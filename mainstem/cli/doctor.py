@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Check:
 def doctor(output: FormatOption = Format.TABLE, project: ProjectOption = HERE) -> None:
     """Checks files, Kafka, registry, topics, schemas, connectors, and the backbone if it runs. Exits 1 on problems."""
     checks = list(_checks(project))
-    rows: list[dict[str, Any]] = [vars(check) for check in checks]
+    rows: list[dict[str, Any]] = [asdict(check) for check in checks]
     if output is Format.TABLE:
         for row in rows:
             row["ok"] = "ok" if row["ok"] else f"NOT OK {row['code']}"

@@ -25,9 +25,10 @@ def run_loop(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def hosted(backbone: Backbone, stop: asyncio.Event) -> AsyncIterator[Gateway]:
+async def hosted(backbone: Backbone) -> AsyncIterator[Gateway]:
     """The backbone runs and the gateway serves inside the block. On leaving, what is under way is finished:
     first the gateway takes no more, then sources, streams and sinks drain."""
+    stop = asyncio.Event()
     services = backbone.services
     edge = backbone.edge
     gateway = Gateway(

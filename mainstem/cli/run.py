@@ -40,7 +40,7 @@ def run(
 async def _until_stopped(backbone: Backbone) -> int:
     stop = asyncio.Event()
     waiting = asyncio.create_task(signalled(stop))
-    async with hosted(backbone, stop) as gateway:
+    async with hosted(backbone) as gateway:
         say(f"listening on {gateway.url}; Ctrl-C stops")
         code = await waiting
         say("draining")

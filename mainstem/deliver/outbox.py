@@ -20,6 +20,7 @@ from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.positions import POSITIONS, read_position
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
+from mainstem.observe.bug import traceback_of
 from mainstem.observe.logs import logger
 from mainstem.sdk.sink import Letter, Target
 
@@ -88,6 +89,11 @@ class Outbox:
                 except MainstemError as error:
                     failures += 1
                     log.warning("letters wait", sink=self._name, code=error.code.number, cause=error.cause)
+                    self.post([partition])
+                    await asyncio.sleep(POLICY.pause(failures))
+                except Exception as error:  # noqa: BLE001 - the task's boundary: letters are never left lying
+                    failures += 1
+                    log.error("letters wait", sink=self._name, traceback=traceback_of(error))
                     self.post([partition])
                     await asyncio.sleep(POLICY.pause(failures))
 

@@ -46,6 +46,8 @@ class _Batch:
 
     def __init__(self, messages: Sequence[Message], generation: int) -> None:
         self.generation = generation
+        self.refusals = 0
+        """How often the target has asked to try its records again."""
         self.items: Sequence[Item] = ()
         found: dict[tuple[Any, Any], list[Message]] = defaultdict(list)
         for message in messages:
@@ -88,8 +90,6 @@ class SinkWorker:
         self._generations: dict[Partition, int] = {}
         self._parked: set[ParkedKey] = set()
         self._is_stale = False
-        self._refusals = 0
-        """How often in a row the target has asked to try the batch at hand again."""
         self._stopping = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
         self._retakes: set[asyncio.Task[None]] = set()
@@ -188,7 +188,13 @@ class SinkWorker:
                 await self._renew()
             due, ends = self._due(batch)
             if due:
-                await self._settle(due, ends, gives_up=self._plan.retry.is_exhausted(self._refusals))
+                try:
+                    await self._settle(due, ends, gives_up=self._plan.retry.is_exhausted(batch.refusals))
+                except Unreachable:
+                    raise  # an outage consumes no attempt of any record
+                except Retryable:
+                    batch.refusals += 1
+                    raise
 
         while True:
             try:
@@ -229,7 +235,6 @@ class SinkWorker:
     async def _settle(self, items: Sequence[Item], ends: dict[Partition, int], *, gives_up: bool) -> None:
         began = time.perf_counter()
         settlement = await self._placement.place(items, self._claims, ends, self._parked, gives_up=gives_up)
-        self._refusals = 0
         for partition, end in ends.items():
             self._claims[partition] = replace(self._claims[partition], next_offset=end)
         self._parked.update(item.scope for item in settlement.parked)
@@ -263,7 +268,6 @@ class SinkWorker:
             except Retryable as error:
                 failures += 1
                 self._is_stale = self._is_stale or isinstance(error, Unreachable)
-                self._refusals += not isinstance(error, Unreachable)  # an outage consumes no attempt of any record
                 self._report.waits(error)
                 policy = OUTAGE if isinstance(error, Unreachable) else self._plan.retry
                 await self._wait(policy.pause(failures, wish_s=error.after_s))

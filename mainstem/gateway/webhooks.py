@@ -41,9 +41,9 @@ def refusals(*statuses: int) -> dict[int, Answer]:
 
 
 def not_open(name: str) -> Unreachable:
-    """What is known and does not take anything yet: a 404 would make a sender give up what is only early."""
+    """What is known and takes nothing yet, or no more: a 404 would make a sender give up what is only early."""
     fix = "send it again; /readyz says what it waits for"
-    return Unreachable(f"{name} has not started yet", after_s=START_S, fix=fix)
+    return Unreachable(f"{name} is not open", after_s=START_S, fix=fix)
 
 
 def receipt_answer(receipt: Receipt) -> Response:

@@ -6,6 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
@@ -32,6 +33,7 @@ DEFAULTS: Mapping[str, Any] = {
     "queued.max.messages.kbytes": 65_536,  # what is fetched ahead, over all partitions
 }
 POLL_S = 0.05
+CLOSE_S = 5.0
 IDLE_PAUSE_S = 0.5
 """How long the loop may hold all credit before the partitions are paused: a pause drops what was fetched ahead."""
 REVOKE_S = 20.0
@@ -99,9 +101,13 @@ class GroupConsumer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Leaves the group. A rebalance that waits for the loop is told that nothing is under way any more."""
+        """Leaves the group. A rebalance that waits for the loop is told that nothing is under way any more.
+
+        While Kafka does not answer a commit the client waits for it up to a minute: the thread is left to that.
+        """
         self._stopped.set()
-        while self._thread.is_alive():
+        deadline = monotonic() + CLOSE_S
+        while self._thread.is_alive() and monotonic() < deadline:
             while not self._happenings.empty():
                 happening = self._happenings.get_nowait()
                 if isinstance(happening, Revoked):
@@ -276,7 +282,8 @@ class GroupConsumer:
         consumer.unassign()
 
     def _tell(self, happening: Happening | Exception) -> None:
-        self._loop.call_soon_threadsafe(self._happenings.put_nowait, happening)
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._happenings.put_nowait, happening)
 
 
 def _as_set(partitions: Collection[TopicPartition]) -> set[Partition]:

@@ -26,7 +26,7 @@ class _IntoOurs(logging.Handler):
         super().__init__(level)
         self._said_at: dict[tuple[str, str], float] = {}
 
-    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+    def filter(self, record: logging.LogRecord) -> bool:
         """Lets the same thing pass once in AGAIN_S."""
         what = (record.name, str(record.msg))
         if monotonic() - self._said_at.get(what, -AGAIN_S) < AGAIN_S:
@@ -34,7 +34,7 @@ class _IntoOurs(logging.Handler):
         if len(self._said_at) >= KNOWN:
             self._said_at.clear()
         self._said_at[what] = monotonic()
-        return super().filter(record)
+        return bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """The template alone, without its arguments: Faust prints whole messages, payload included."""

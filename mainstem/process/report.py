@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -11,14 +10,13 @@ from mainstem.event import Event, Partition
 from mainstem.flow.dead_letter import Failure
 from mainstem.observe import metrics
 from mainstem.observe.board import Board, State
+from mainstem.observe.bug import traceback_of
 from mainstem.observe.logs import logger
 
 log = logger("mainstem.process")
 
 STEP = "process"
 OUTCOMES = ("processed", "skipped", "duplicate", "dead_lettered")
-NAMES_CODE = (AttributeError, ImportError, NameError, TypeError)
-"""Their messages name code. Those of others (ValueError, KeyError) may quote values, which have no place in a log."""
 
 
 class StreamReport:
@@ -97,10 +95,3 @@ class StreamReport:
         self._said.add(error.cause)
         seen = {} if bug is None else {"traceback": traceback_of(bug)}
         self._log.warning(state.value, code=error.code.number, cause=error.cause, fix=error.fix, **seen)
-
-
-def traceback_of(bug: BaseException) -> str:
-    """Its frames and its class; its message only where that names code."""
-    frames = "".join(traceback.format_tb(bug.__traceback__))
-    said = f": {bug}" if isinstance(bug, NAMES_CODE) else ""
-    return f"{frames}{type(bug).__name__}{said}"

@@ -6,6 +6,7 @@ Sources: KIP-298 (Connect), KIP-1034 (Streams), Spring's DeadLetterPublishingRec
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,6 +117,6 @@ def _dialect(headers: Mapping[str, bytes]) -> _Dialect:
 
 
 def _fingerprint(exception: str, message: str) -> str:
-    """For letters that others wrote: the exception and its message without digits."""
-    said = exception + "|" + "".join("#" if character.isdigit() else character for character in message)
+    """For letters that others wrote: the exception and its message without numbers."""
+    said = exception + "|" + re.sub(r"\d+", "#", message)
     return hashlib.sha256(said.encode()).hexdigest()[: dl.CAUSE_CHARACTERS]

@@ -76,7 +76,7 @@ async def _host(
 ) -> int:
     stop = asyncio.Event()
     waiting = asyncio.create_task(signalled(stop))
-    async with hosted(backbone, stop) as gateway:
+    async with hosted(backbone) as gateway:
         working = asyncio.create_task(_watched(view, week.run(gateway.url, rate)))
         await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
         if not working.done():

@@ -11,7 +11,7 @@ from typing import Any, Final
 from mainstem.codec import headers as h
 from mainstem.errors import PLAN_CHANGED, Misconfigured, Refused
 from mainstem.event import Partition
-from mainstem.flow.dead_letter import ERROR_HEADERS, ORIGIN_HEADERS
+from mainstem.flow.dead_letter import ERROR_HEADERS, FIRST_FAILED_AT, ORIGIN_HEADERS
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
@@ -23,6 +23,8 @@ BATCH_RECORDS: Final = 500
 """Records of one transaction: all of them become visible to the sink, or none."""
 
 _REWRITTEN: Final = {*ERROR_HEADERS, *ORIGIN_HEADERS, h.REDRIVE_ID, h.REDRIVE_COUNT}
+_GOES_ALONG: Final = {FIRST_FAILED_AT}
+"""Should it fail again, it is still since then that it waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def redriven_record(letter: Letter, topic: str, redrive_id: str, partitions: Map
     if not any(name == h.ID and value for name, value in kept):
         kept.append((h.ID, letter.event_id.encode()))
     origin = zip(ORIGIN_HEADERS, (str(part).encode() for part in letter.origin), strict=True)
+    kept += [(name, value) for name, value in letter.headers if name in _GOES_ALONG]
     redrive = [(h.REDRIVE_ID, redrive_id.encode()), (h.REDRIVE_COUNT, str(letter.redrive_count + 1).encode())]
     same = partitions.get(letter.origin.topic) == partitions[topic]
     return Record(topic, letter.key, letter.value, [*kept, *origin, *redrive], letter.origin.partition if same else -1)

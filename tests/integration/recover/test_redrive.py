@@ -11,7 +11,7 @@ import pytest
 
 from mainstem.codec import headers as h
 from mainstem.errors import PLAN_CHANGED, Refused
-from mainstem.flow.dead_letter import ERROR_HEADERS, first_origin
+from mainstem.flow.dead_letter import ERROR_HEADERS, FIRST_FAILED_AT, first_origin
 from mainstem.flow.letter_status import DELIVERED, WAITING
 from mainstem.recover import redrive
 from mainstem.recover.letters import read_letters
@@ -43,7 +43,7 @@ def test_letters_reach_the_redrive_topic_as_they_were_in_order_and_in_their_part
         assert message.partition() == original.partition()
         assert first_origin(message) == first_origin(original)
         headers = h.as_dict(message.headers())
-        assert not headers.keys() & ERROR_HEADERS
+        assert headers.keys() & ERROR_HEADERS == {FIRST_FAILED_AT}
         assert (headers[h.REDRIVE_ID], headers[h.REDRIVE_COUNT]) == (b"r1", b"1")
 
 

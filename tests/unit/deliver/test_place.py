@@ -154,6 +154,8 @@ async def test_a_redriven_record_that_fails_again_is_a_letter_again_and_still_th
         (b"shop.order.v1", b"1"),
     ]
     assert all(known[h.REDRIVE_COUNT] == b"1" for known in again)
+    first = [h.as_dict(message.headers()) for message in world.topics.read(DLQ)[:2]]
+    assert [known[dl.FIRST_FAILED_AT] for known in again] == [known[dl.FIRST_FAILED_AT] for known in first]
     assert not set(dl.ORIGIN_HEADERS) & again[0].keys()
 
 

@@ -92,7 +92,7 @@ async def test_an_outage_is_waited_for_and_loses_nothing() -> None:
 async def test_an_outage_costs_no_record_an_attempt(faults: Faults) -> None:
     rig = Rig()
     rig.publish(1)
-    left = faults.on(MemoryTransaction, "write", [Unreachable("away")] * 50)
+    left = faults.on(MemoryTransaction, "write", [*[Unreachable("away")] * 50, *[Retryable("busy", after_s=0)] * 2])
     async with rig.running():
         rig.consumer.assign(P0)
         await rig.until(lambda: rig.delivered == [1])

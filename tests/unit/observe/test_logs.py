@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 import structlog
 
+from mainstem.app.keep import keep_running
 from mainstem.observe import logs
+from mainstem.observe.board import Board, State
 from mainstem.observe.bug import traceback_of
 
 CANARY = "canary-4711"
@@ -80,3 +83,21 @@ def test_an_unexpected_error_is_told_by_its_class_and_place_without_its_values(b
 
 def test_an_error_that_names_code_says_what_is_wrong() -> None:
     assert traceback_of(AttributeError("no attribute 'datta'")) == "AttributeError: no attribute 'datta'"
+
+
+async def test_a_part_that_fails_unexpectedly_is_told_of_without_the_values_it_quotes(
+    configured: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured("info")
+    board, stop = Board(), asyncio.Event()
+
+    async def fails() -> None:
+        stop.set()
+        raise ValueError(CANARY)
+
+    await keep_running("books.journal", fails, board, stop)
+    status = board.parts()["books.journal"]
+    assert (status.state, status.reason) == (State.PAUSED, "books.journal failed with ValueError")
+    (line,) = lines(capsys)
+    assert "in fails" in line["traceback"]
+    assert CANARY not in json.dumps(line)

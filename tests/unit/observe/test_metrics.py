@@ -55,6 +55,7 @@ def test_every_family_is_declared_once() -> None:
     assert set(declared.values()) == {1}
     assert declared.keys() >= {"mainstem_records_total", "mainstem_sink_write_seconds", "mainstem_build_info"}
     samples(text)
+    assert "_created" not in text, "when a counter began is said by nobody for all of them"
 
 
 def test_counters_of_all_processes_are_summed_and_gauges_are_not() -> None:

@@ -13,7 +13,6 @@ from mainstem.errors import BAD_PAYLOAD, FUNCTION_FAILED, MAPPING_FAILED, NOT_AV
 from mainstem.flow import dead_letter as letter
 from mainstem.flow import letter_status
 from mainstem.observe.board import State
-from mainstem.process import report as reporting
 from tests.unit.process.conftest import WRITES, Hosted, OneSchema, message, raw, values
 
 Host = Callable[..., Hosted]
@@ -247,10 +246,3 @@ async def test_a_function_is_given_its_tables_by_name(host: Host) -> None:
 
     records = await host(named, tables={"shops": {"s1": {"name": "corner"}}}).runner.step([message()])
     assert values(records)[0]["text"] == "corner"
-
-
-async def test_the_traceback_of_a_type_error_says_what_is_wrong() -> None:
-    try:
-        None.nothing  # type: ignore[attr-defined]  # noqa: B018
-    except AttributeError as bug:
-        assert "nothing" in reporting.traceback_of(bug)

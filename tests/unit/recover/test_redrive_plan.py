@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mainstem.codec import headers as h
 from mainstem.errors import MAPPING_FAILED, PARKED_BEHIND, Rejected
 from mainstem.event import Origin
-from mainstem.flow.dead_letter import ERROR_HEADERS
+from mainstem.flow.dead_letter import ERROR_HEADERS, FIRST_FAILED_AT
 from mainstem.flow.letter_status import DELIVERED, WAITING
 from mainstem.recover.letters import LetterBox, project
 from mainstem.recover.redrive import REDRIVE_CAP, plan, redriven_record
@@ -134,7 +134,8 @@ def test_a_redriven_record_is_the_original_with_its_origin_and_one_more_redrive(
 
     assert (record.topic, record.key, record.value, record.partition) == (REDRIVE, b"k", b"a-value", 2)
     headers = h.as_dict(record.headers)
-    assert not ERROR_HEADERS & headers.keys()
+    assert ERROR_HEADERS & headers.keys() == {FIRST_FAILED_AT}, "should it fail again, it has waited since then"
+    assert h.parse_time(headers.pop(FIRST_FAILED_AT)) == found.failed_at
     assert headers == {
         h.ID: b"a",
         "x-own": b"\x00\xff",
