@@ -1,0 +1,97 @@
+"""`mainstem demo --once`: the week, from an empty project to exact books, again and again, and with other data."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mainstem.devstack import Stack
+from tests.backbone_process import command
+from tests.demo_copy import REPOSITORY
+
+# Its topics and its database have the demo's own names: one at a time on a stack, whoever runs it.
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("demo")]
+
+PROJECT = ("mainstem.yaml", "integrations", "streams", "schemas")
+FEW = 200
+LIMIT_S = 180
+
+
+@pytest.fixture
+def env(stack: Stack, tmp_path: Path, free_port: int) -> Iterator[dict[str, str]]:
+    for name in PROJECT:
+        source = REPOSITORY / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    lock = REPOSITORY / ".mainstem" / "test" / "demo.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        yield {
+            "MAINSTEM_KAFKA__BOOTSTRAP": stack.bootstrap,
+            "MAINSTEM_REGISTRY__URL": stack.registry_url,
+            "MAINSTEM_STACK_POSTGRES_DSN": stack.postgres_dsn,
+            "MAINSTEM_GATEWAY__PORT": str(free_port),
+        }
+
+
+def week(folder: Path, env: dict[str, str], data: Path) -> dict[str, Any]:
+    result = command(folder, "demo", "--once", "-o", "json", "--data", str(data), env=env, timeout_s=LIMIT_S)
+    assert result.returncode == 0, result.stderr
+    assert "the books are exact" in result.stderr
+    figures: dict[str, Any] = json.loads(result.stdout)
+    return figures
+
+
+def test_the_week_comes_to_the_same_exact_books_each_time(env: dict[str, str], tmp_path: Path) -> None:
+    first, second = (week(tmp_path, env, REPOSITORY / "data" / "journey") for _ in range(2))
+
+    for figures in (first, second):
+        counts = {name: figures[name] for name in ("baskets", "delivered", "redriven", "dead_letters", "journal_lines")}
+        assert counts == {
+            "baskets": 2919,
+            "delivered": 2911,
+            "redriven": 13,
+            "dead_letters": 8,
+            "journal_lines": 10_396,
+        }
+        assert (figures["refused_at_first"], figures["journal_total"]) == (21, "93370.29")
+        assert figures["problems"] == []
+        assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+        assert figures["seconds"] < 60
+
+
+def test_other_data_of_the_same_shape_comes_to_exact_books_too(env: dict[str, str], tmp_path: Path) -> None:
+    data = tmp_path / "few"
+    data.mkdir()
+    shutil.copy(REPOSITORY / "data" / "journey" / "products.csv", data)
+    with (REPOSITORY / "data" / "journey" / "transactions.csv").open(newline="") as source:
+        rows = csv.DictReader(source)
+        kept = list(rows)
+        few = set(list(dict.fromkeys(row["basket_id"] for row in kept))[:FEW])
+        with (data / "transactions.csv").open("w", newline="") as target:
+            writer = csv.DictWriter(target, rows.fieldnames or ())
+            writer.writeheader()
+            writer.writerows(row for row in kept if row["basket_id"] in few)
+
+    figures = week(tmp_path, env, data)
+
+    assert figures["baskets"] == FEW
+    assert figures["delivered"] + figures["dead_letters"] == FEW
+    assert figures["problems"] == []
+
+
+def test_it_says_where_it_has_to_be_run(tmp_path: Path) -> None:
+    (tmp_path / "mainstem.yaml").write_text("project: other\n")
+
+    result = command(tmp_path, "demo", "--once")
+
+    assert result.returncode == 2
+    assert "is not the demo company's project" in result.stderr
