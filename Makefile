@@ -33,7 +33,9 @@ check: $(READY) ## Run what takes less than a minute: static checks and the test
 	@echo "==> All checks passed"
 
 bench: $(READY) ## Measure the speed beside plain client loops, on the real broker.
-	@for file in $$(grep -l __main__ tests/bench/*.py); do echo "==> $$file"; $(BIN)/python "$$file" || exit 1; done
+	@for file in $$(grep -l __main__ tests/bench/*.py); do echo "==> $$file"; PYTHONPATH=. $(BIN)/python "$$file" || exit 1; done
+	@echo "==> From a webhook to the journal, 200 baskets a second"
+	@$(BIN)/mainstem demo --once --rate 200 -o json
 
 audit: $(READY) ## Ask the network whether a dependency has a known weakness.
 	@$(BIN)/pip-audit --requirement requirements/dev.txt --disable-pip --require-hashes --strict

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -45,16 +46,11 @@ def list_(
             if internal or not (names.is_internal(name) or name.startswith("__"))
         }
         schema_ids = _schema_ids(services)
-        with reading(services.config) as reader:
-            rows = [
-                {
-                    "topic": name,
-                    "partitions": count,
-                    "records": _records(reader, name),
-                    "schema_id": schema_ids.get(name),
-                }
-                for name, count in found.items()
-            ]
+        records = _records(services, found)
+        rows = [
+            {"topic": name, "partitions": count, "records": records[name], "schema_id": schema_ids.get(name)}
+            for name, count in found.items()
+        ]
         show_rows(rows, LIST_COLUMNS, output)
 
 
@@ -146,8 +142,12 @@ def _show_one(row: dict[str, Any], output: Format) -> None:
         show_item(row, Format.NDJSON)
 
 
-def _records(reader: Reader, topic: str) -> int:
-    return sum(high - low for low, high in reader.whole([topic]).values())
+def _records(services: Services, topics: Mapping[str, int]) -> Counter[str]:
+    partitions = [Partition(name, number) for name, count in topics.items() for number in range(count)]
+    records: Counter[str] = Counter()
+    for partition, (low, high) in services.admin.bounds(partitions).items():
+        records[partition.topic] += high - low
+    return records
 
 
 def _schema_ids(services: Services) -> dict[str, int]:

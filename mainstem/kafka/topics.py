@@ -107,14 +107,27 @@ class Admin:
         self._settle(futures, "deleting the group", passing=KafkaError.GROUP_ID_NOT_FOUND)
 
     def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """The offset after the last record of each partition."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(*p): latest for p in partitions}
-        futures = self._client.list_offsets(asked, request_timeout=TIMEOUT_S)
-        return {
-            Partition(tp.topic, tp.partition): int(self._result(f, "asking for ends").offset)
-            for tp, f in futures.items()
-        }
+        """The offset after the last record of each partition; of topics that are just being deleted, none."""
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
+        """The first offset that each partition still holds and the one after its last; for many in two questions."""
+        starts = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        ends = self.ends(partitions)
+        return {partition: (start, ends[partition]) for partition, start in starts.items() if partition in ends}
+
+    def _offsets(self, partitions: Sequence[Partition], which: OffsetSpec) -> dict[Partition, int]:
+        if not partitions:
+            return {}
+        asked = {TopicPartition(*partition): which for partition in partitions}
+        found = {}
+        for tp, future in self._client.list_offsets(asked, request_timeout=TIMEOUT_S).items():
+            try:
+                found[Partition(tp.topic, tp.partition)] = int(future.result().offset)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise failure(error, "asking for offsets") from None
+        return found
 
     def group(self, name: str) -> GroupState:
         """A group's members, committed offsets and lag; an unknown group is one without members and offsets."""
@@ -137,7 +150,7 @@ class Admin:
         offsets = {Partition(tp.topic, tp.partition): int(tp.offset) for tp in committed}
         ends = self.ends(list(offsets)) if offsets else {}
         at = {p: None if offset < 0 else offset for p, offset in offsets.items()}
-        return GroupState(name, state, members, {p: (at[p], ends[p]) for p in sorted(at)})
+        return GroupState(name, state, members, {p: (at[p], ends[p]) for p in sorted(at) if p in ends})
 
     def groups(self) -> list[str]:
         """The names of all groups."""

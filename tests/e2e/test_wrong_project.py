@@ -49,7 +49,8 @@ def test_what_is_wrong_is_one_line_with_its_place_and_its_fix(
 ) -> None:
     how(demo)
 
-    ran, linted, examined = (command(demo.folder, *arguments) for arguments in (RUN, LINT, DOCTOR))
+    with ThreadPoolExecutor() as threads:
+        ran, linted, examined = threads.map(lambda arguments: command(demo.folder, *arguments), (RUN, LINT, DOCTOR))
 
     assert ran.returncode == 2, ran.stderr
     error, fix = ran.stderr.splitlines()
