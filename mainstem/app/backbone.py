@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from mainstem.app.edge import PART as EDGE
@@ -22,7 +23,7 @@ from mainstem.observe.board import State
 from mainstem.process.supervisor import StreamSupervisor
 from mainstem.project import names
 from mainstem.project.discover import build_sink, build_source, find_mapping, find_stream
-from mainstem.project.model import Integration, SinkSpec, SourceSpec
+from mainstem.project.model import Integration, SourceSpec
 from mainstem.sdk.source import PushSource, Source
 
 
@@ -76,7 +77,9 @@ class Backbone:
             for name, supervisor in self.streams.items():
                 group.create_task(self._stream(name, supervisor, stop))
             for sink in self._sinks:
-                group.create_task(self._keep(f"{sink.integration}.{sink.name}", _Sink(self.services, sink).run, stop))
+                group.create_task(
+                    self._keep(f"{sink.integration}.{sink.name}", partial(run_sink, self.services, sink), stop)
+                )
             group.create_task(self.lag.run(stop))
             group.create_task(watch_kafka(self.services.admin, self.services.board, stop))
 
@@ -123,15 +126,6 @@ class Backbone:
         await keep_running(part, lambda: run(stop), self.services.board, stop)
 
 
-class _Sink:
-    def __init__(self, services: Services, spec: SinkSpec) -> None:
-        self._services = services
-        self._spec = spec
-
-    async def run(self, stop: asyncio.Event) -> None:
-        await run_sink(self._services, self._spec, stop)
-
-
 class _Pull:
     def __init__(self, backbone: Backbone, spec: SourceSpec, source: Source) -> None:
         self._backbone = backbone
@@ -145,6 +139,7 @@ class _Pull:
         ingest = PullIngest(spec.integration, spec.name, self._source, writer, services.config, services.board)
         ingest.first_pass = self._backbone.first_pass(f"{spec.integration}.{spec.name}")
         await ingest.run(stop)
+        ingest.first_pass.set()  # whoever waits for it is not to wait for ever: another worker reads the source
         await stop.wait()  # another worker has the source: starting again would only take it back, again and again
 
 
