@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mainstem.errors import KAFKA_UNREACHABLE, Unreachable
 from mainstem.kafka.reader import reading
 from mainstem.kafka.topics import Admin
 
@@ -20,6 +21,8 @@ def read_compacted(config: Mapping[str, Any], topic: str) -> dict[bytes, bytes]:
     with reading(config) as reader:
         partitions = reader.partitions(topic)
         ends = Admin(config).ends(partitions)
+        if len(ends) < len(partitions):  # going on without one would be going on from a stale value
+            raise Unreachable(f"not every partition of {topic} answers", code=KAFKA_UNREACHABLE)
         for messages in reader.read({p: (reader.bounds(p)[0], ends[p]) for p in partitions}):
             for message in messages:
                 key, value = message.key() or b"", message.value()

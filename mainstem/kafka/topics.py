@@ -85,7 +85,8 @@ class Admin:
             self._settle(self._client.create_topics(made), "creating", passing=KafkaError.TOPIC_ALREADY_EXISTS)
             self._until(lambda: {spec.name for spec in missing} <= self.topics().keys(), "new topics to appear")
             partitions = [Partition(spec.name, number) for spec in missing for number in range(spec.partitions)]
-            patiently(lambda: self.ends(partitions))  # a new partition may not have a leader yet
+            # Nor does every new partition have a leader at once.
+            self._until(lambda: len(patiently(lambda: self.ends(partitions))) == len(partitions), "their leaders")
         return [spec.name for spec in missing]
 
     def delete(self, topics: Collection[str]) -> list[str]:
