@@ -113,8 +113,10 @@ class Admin:
 
     def bounds(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, int]]:
         """The first offset that each partition still holds and the one after its last; for many in two questions."""
-        starts = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        ends = self.ends(partitions)
+        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        # Patiently: somebody may be making a topic just now, and its partitions have no leader yet.
+        starts = patiently(lambda: self._offsets(partitions, earliest))
+        ends = patiently(lambda: self.ends(partitions))
         return {partition: (start, ends[partition]) for partition, start in starts.items() if partition in ends}
 
     def _offsets(self, partitions: Sequence[Partition], which: OffsetSpec) -> dict[Partition, int]:
