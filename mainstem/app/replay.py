@@ -15,7 +15,7 @@ from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
 from mainstem.event import Partition
-from mainstem.flow.settlement import OnFailure
+from mainstem.flow.item import OnFailure
 from mainstem.project.discover import build_sink
 from mainstem.project.model import SinkSpec
 from mainstem.recover.replay import Outcome, Rejection

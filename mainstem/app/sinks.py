@@ -16,8 +16,8 @@ from mainstem.deliver.prepare import Preparer
 from mainstem.deliver.report import Report
 from mainstem.deliver.worker import SinkWorker
 from mainstem.errors import TOPIC_MISSING, Misconfigured
+from mainstem.flow.item import OnFailure
 from mainstem.flow.retry import RetryPolicy
-from mainstem.flow.settlement import OnFailure
 from mainstem.kafka.consumer import GroupConsumer
 from mainstem.kafka.transaction import TransactionalProducer
 from mainstem.project.discover import build_sink, find_mapping

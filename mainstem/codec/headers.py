@@ -27,6 +27,8 @@ REVISION: Final = "mainstem_revision"
 REPLAY_ID: Final = "mainstem_replay_id"
 REDRIVE_ID: Final = "mainstem_redrive_id"
 REDRIVE_COUNT: Final = "mainstem_redrive_count"
+DROP: Final = "mainstem_drop"
+"""Of a redriven record: who has given it up. Its sink is to let it wait no longer, and to write nothing."""
 VALUE_SCHEMA_ID: Final = "__value_schema_id"
 
 ATTRIBUTES: Final = frozenset(

@@ -9,8 +9,9 @@ from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import RETRIES_EXHAUSTED, Misconfigured, Rejected, Retryable, Unreachable
 from mainstem.event import Origin, Partition
 from mainstem.flow.dead_letter import Failure, cause, dead_letter, first_origin
-from mainstem.flow.letter_status import DELIVERED, WAITING, status_record
-from mainstem.flow.settlement import Item, OnFailure, Settlement
+from mainstem.flow.item import Item, OnFailure
+from mainstem.flow.letter_status import DELIVERED, DROPPED, WAITING, status_record
+from mainstem.flow.settlement import Settlement
 from mainstem.kafka.record import Record
 from mainstem.sdk.sink import Advance, Claim, Letter, Mapped, ParkedKey, Progress, Target, Transaction
 
@@ -114,7 +115,9 @@ class Placement:
             letters.append(_letter(item, dead_letter(item.message, failure, dlq)))
             why = cause(failure)
             letters.append(_letter(item, _status(dlq, item, WAITING, why, failure.error.code.number)))
-        letters += [_letter(item, _status(dlq, item, DELIVERED, None, None)) for item in settlement.released]
+        for item in settlement.released:
+            state = DROPPED if item.is_given_up else DELIVERED
+            letters.append(_letter(item, _status(dlq, item, state, None, None)))
         return letters
 
 

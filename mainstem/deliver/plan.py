@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mainstem.event import Event
+from mainstem.flow.item import OnFailure
 from mainstem.flow.retry import RetryPolicy
-from mainstem.flow.settlement import OnFailure
 from mainstem.sdk.sink import Row
 
 Mapping = Callable[[Event], Sequence[Row]]

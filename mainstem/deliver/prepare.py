@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from mainstem.codec.avro import Decoder
+from mainstem.codec.headers import DROP
 from mainstem.codec.message import Message, ReceivedEvent, origin_of
 from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import FUNCTION_FAILED, MAPPING_FAILED, MainstemError, Misconfigured, Rejected
 from mainstem.event import Event, Partition
 from mainstem.flow.dead_letter import Failure, first_origin
-from mainstem.flow.settlement import Item
+from mainstem.flow.item import GivenUp, Item
 from mainstem.sdk.sink import Mapped
 
 
@@ -36,7 +37,8 @@ class Preparer:
                 is_redriven = partition.topic == self._plan.redrive
                 decoder = None if is_redriven else self._decoder(partition.topic)
             event = ReceivedEvent(message, decoder or self._decoder(first_origin(message).topic))
-            items.append(Item(message, partition, event, self._map(event), on_failure, is_redriven=is_redriven))
+            outcome = GivenUp() if is_redriven and _is_given_up(message) else self._map(event)
+            items.append(Item(message, partition, event, outcome, on_failure, is_redriven=is_redriven))
         return items
 
     def _map(self, event: Event) -> Mapped | Failure:
@@ -65,3 +67,7 @@ class Preparer:
         if topic not in self._decoders:
             self._decoders[topic] = self._decoder_of(topic)
         return self._decoders[topic]
+
+
+def _is_given_up(message: Message) -> bool:
+    return any(name == DROP for name, _ in message.headers() or ())

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import Fenced, MainstemError
-from mainstem.flow.settlement import Item, Settlement
+from mainstem.flow.item import Item
+from mainstem.flow.settlement import Settlement
 from mainstem.observe import metrics
 from mainstem.observe.board import Board, State
 from mainstem.observe.bug import traceback_of

@@ -25,8 +25,9 @@ from mainstem.errors import (
     Unreachable,
 )
 from mainstem.event import Partition
+from mainstem.flow.item import Item
 from mainstem.flow.retry import RetryPolicy
-from mainstem.flow.settlement import Item, Settlement
+from mainstem.flow.settlement import Settlement
 from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
 from mainstem.sdk.sink import Claim, ParkedKey, Target
 

@@ -28,9 +28,10 @@ from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
 from mainstem.event import Event, Partition
+from mainstem.flow.item import OnFailure
 from mainstem.flow.letter_status import TOPIC as STATUSES
 from mainstem.flow.letter_status import read_status
-from mainstem.flow.settlement import OnFailure, Settlement
+from mainstem.flow.settlement import Settlement
 from mainstem.ingest.intake import Intake, Receipt, Sender
 from mainstem.ingest.once import Once
 from mainstem.ingest.packing import Packer

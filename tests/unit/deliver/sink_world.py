@@ -14,9 +14,10 @@ from mainstem.codec.message import Message
 from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
+from mainstem.flow.item import Item, OnFailure
 from mainstem.flow.letter_status import TOPIC as STATUSES
 from mainstem.flow.letter_status import LetterStatus, read_status
-from mainstem.flow.settlement import Item, OnFailure, Settlement
+from mainstem.flow.settlement import Settlement
 from mainstem.kafka.record import Record
 from mainstem.recover.letters import Letter, identity_of, project
 from mainstem.recover.redrive import redriven_record

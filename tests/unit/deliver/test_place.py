@@ -8,8 +8,8 @@ from mainstem import Misconfigured
 from mainstem.codec import headers as h
 from mainstem.errors import MAPPING_FAILED, PARKED_BEHIND, TARGET_REFUSES
 from mainstem.flow import dead_letter as dl
+from mainstem.flow.item import OnFailure
 from mainstem.flow.letter_status import TOPIC as STATUSES
-from mainstem.flow.settlement import OnFailure
 from tests.unit.deliver.sink_world import DLQ, World, order
 
 

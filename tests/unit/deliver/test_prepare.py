@@ -10,7 +10,7 @@ from mainstem.codec.message import Message
 from mainstem.deliver.prepare import Preparer
 from mainstem.errors import FUNCTION_FAILED, MAPPING_FAILED, NOT_AVRO, TARGET_REFUSES
 from mainstem.flow.dead_letter import ORIGIN_HEADERS, Failure
-from mainstem.flow.settlement import Item, OnFailure
+from mainstem.flow.item import Item, OnFailure
 from mainstem.kafka.record import Record
 from mainstem.process.engine.raw import RawMessage
 from mainstem.sdk.sink import Mapped, ParkedKey

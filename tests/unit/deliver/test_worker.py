@@ -12,8 +12,8 @@ from mainstem import Misconfigured, Retryable
 from mainstem.deliver import worker as working
 from mainstem.deliver.worker import SinkWorker
 from mainstem.errors import FUNCTION_FAILED, OFFSETS_GONE, RETRIES_EXHAUSTED, TARGET_REFUSES, Fenced, Unreachable
+from mainstem.flow.item import OnFailure
 from mainstem.flow.retry import RetryPolicy
-from mainstem.flow.settlement import OnFailure
 from mainstem.kafka.consumer import Failed
 from mainstem.observe.board import State
 from mainstem.testing.memory_target import MemoryTarget, MemoryTransaction

@@ -14,8 +14,8 @@ from mainstem.deliver.outbox import Outbox
 from mainstem.deliver.prepare import Preparer
 from mainstem.deliver.report import Report
 from mainstem.deliver.worker import SinkWorker
+from mainstem.flow.item import OnFailure
 from mainstem.flow.retry import RetryPolicy
-from mainstem.flow.settlement import OnFailure
 from mainstem.kafka.consumer import Assigned, Fetched, GroupConsumer, Happening, Revoked
 from mainstem.observe.board import Board, State, Status
 from mainstem.observe.latency import Latencies

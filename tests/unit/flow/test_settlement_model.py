@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from mainstem.codec.message import Message
 from mainstem.errors import Unreachable
-from mainstem.flow.settlement import OnFailure
+from mainstem.flow.item import OnFailure
 from tests.unit.deliver.sink_world import DLQ, LIVE, REDRIVE, World, order
 
 KEYS = st.sampled_from(["a", "a", "b", None])

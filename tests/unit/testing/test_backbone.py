@@ -18,7 +18,7 @@ from connectors.webhook import WebhookSource
 from integrations.payments_to_accounting import journal_lines
 from mainstem import Event, Rejected, Request, RequestRefused, Retryable, Row, Sink, Unreachable, Write, stream
 from mainstem.errors import MAPPING_FAILED, PARKED_BEHIND, SCHEMA_REFUSES, TARGET_REFUSES, Misconfigured
-from mainstem.flow.settlement import OnFailure
+from mainstem.flow.item import OnFailure
 from mainstem.recover.selection import Selection
 from mainstem.sdk.sink import Mapped
 from mainstem.testing.backbone import MemoryBackbone
