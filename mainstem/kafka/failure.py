@@ -8,6 +8,7 @@ from mainstem.errors import (
     CREDENTIALS_REFUSED,
     FENCED,
     KAFKA_UNREACHABLE,
+    MISCONFIGURED,
     REFUSED,
     TOO_LARGE,
     TOPIC_MISSING,
@@ -42,15 +43,16 @@ _UNREACHABLE = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.BROKER_NOT_AVAILABLE,
 }
-_FENCED = {
-    KafkaError._FENCED,
-    KafkaError.INVALID_PRODUCER_EPOCH,
-    KafkaError.PRODUCER_FENCED,
+TAKEN_OVER = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
+"""A newer producer has the transactional id."""
+
+MEMBERSHIP_LOST = {
     KafkaError.FENCED_INSTANCE_ID,
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.ILLEGAL_GENERATION,
     KafkaError._ASSIGNMENT_LOST,
 }
+"""The consumer group has given the partitions to others. A producer that hears it is as good as before."""
 _MISSING = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,
@@ -64,15 +66,25 @@ _REFUSED = {
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 }
+_UNSUITABLE = {
+    KafkaError.INVALID_TRANSACTION_TIMEOUT,
+    KafkaError.INVALID_SESSION_TIMEOUT,
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+    KafkaError.INVALID_RECORD,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError._UNSUPPORTED_FEATURE,
+    KafkaError._INVALID_ARG,
+}
 _BUSY = {KafkaError.NON_EMPTY_GROUP, KafkaError.GROUP_SUBSCRIBED_TO_TOPIC}
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 
 _KINDS: tuple[tuple[set[int], type[MainstemError], Code], ...] = (
-    (_FENCED, Fenced, FENCED),
+    (TAKEN_OVER | MEMBERSHIP_LOST, Fenced, FENCED),
     (_TOO_LARGE, Rejected, TOO_LARGE),
     (_BUSY, Refused, REFUSED),
     (_MISSING, Misconfigured, TOPIC_MISSING),
     (_REFUSED, Misconfigured, CREDENTIALS_REFUSED),
+    (_UNSUITABLE, Misconfigured, MISCONFIGURED),
     (_UNREACHABLE, Unreachable, KAFKA_UNREACHABLE),
 )
 

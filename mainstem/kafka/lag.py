@@ -7,24 +7,49 @@ Not through the admin client: asking it about a group while its connection break
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from time import monotonic
+from typing import Any, NamedTuple, Self
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from mainstem.event import Partition
 from mainstem.kafka.failure import failure
+from mainstem.kafka.reader import partition_of
 
 ANSWER_S = 2.0
 """How long each question may take: a process that stops waits for it."""
+
+LOOKING: Mapping[str, Any] = {
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",  # an offset that is gone is no end that was reached
+    "isolation.level": "read_committed",
+    "fetch.wait.max.ms": 100,
+    # One record tells that there is one: no more is fetched than can be helped.
+    "queued.max.messages.kbytes": 1_024,
+    "fetch.max.bytes": 1 << 20,
+    "max.partition.fetch.bytes": 64 << 10,
+}
+
+
+class _Standing(NamedTuple):
+    """Where the group goes on in a partition, and the offset after the last one that a reader may see."""
+
+    next_offset: int
+    end: int
 
 
 class GroupLag:
     """One group's lag on some topics. Calls block: make them from a worker thread. Use as a context manager."""
 
     def __init__(self, config: Mapping[str, Any], group: str, topics: Sequence[str]) -> None:
-        self._config = {**config, "group.id": group, "enable.auto.commit": False}
+        self._config = {**config, **LOOKING, "group.id": group}
         self._group = group
         self._topics = topics
+        self._before: dict[Partition, _Standing] = {}
+        self._looked: dict[Partition, _Standing] = {}
+        """Where it was looked whether there is a record at all, with the answer in `_empty`."""
+        self._empty: set[Partition] = set()
 
     def __enter__(self) -> Self:
         self._consumer = Consumer(self._config)
@@ -34,24 +59,49 @@ class GroupLag:
         self._consumer.close()
 
     def read(self) -> dict[Partition, int]:
-        """Records of each partition that are not done yet, markers of transactions counted too.
+        """Offsets of each partition that are not done yet.
 
+        Some of them are no records but markers of transactions. What has not moved since the last reading is looked
+        into, once: a partition that is read to its last record has a lag of 0, whatever follows that.
         A partition without a committed offset counts as a whole, a topic that does not exist not at all. Raises
         Unreachable when Kafka does not answer.
         """
         try:
-            return self._read()
+            standing = self._standing()
+            rests = {p: s for p, s in standing.items() if s.next_offset < s.end and self._before.get(p) == s}
+            self._look({p: s for p, s in rests.items() if self._looked.get(p) != s})
         except KafkaException as error:
             raise failure(error, f"asking where {self._group} stands") from None
+        self._before = standing
+        empty = {p for p in self._empty if self._looked[p] == standing.get(p)}
+        return {p: 0 if p in empty else max(0, s.end - s.next_offset) for p, s in standing.items()}
 
-    def _read(self) -> dict[Partition, int]:
+    def _standing(self) -> dict[Partition, _Standing]:
         there = [
             TopicPartition(topic, number)
             for topic in self._topics
             for number in self._consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
         ]
-        lag = {}
+        found = {}
         for tp in self._consumer.committed(there, timeout=ANSWER_S) if there else ():
             low, high = self._consumer.get_watermark_offsets(TopicPartition(tp.topic, tp.partition), timeout=ANSWER_S)
-            lag[Partition(tp.topic, tp.partition)] = high - max(low, tp.offset)
-        return lag
+            found[Partition(tp.topic, tp.partition)] = _Standing(max(low, tp.offset), high)
+        return found
+
+    def _look(self, where: Mapping[Partition, _Standing]) -> None:
+        """Reads on from there to the first record or the end. What is not known in time is looked at the next time."""
+        if not where:
+            return
+        self._consumer.assign([TopicPartition(*p, standing.next_offset) for p, standing in where.items()])
+        try:
+            unknown = set(where)
+            deadline = monotonic() + ANSWER_S
+            while unknown and (left_s := deadline - monotonic()) > 0:
+                for message in self._consumer.consume(100, min(left_s, 0.1)):
+                    partition, error = partition_of(message), message.error()
+                    if partition in unknown and (error is None or error.code() == KafkaError._PARTITION_EOF):
+                        unknown.discard(partition)
+                        self._looked[partition] = where[partition]
+                        (self._empty.discard if error is None else self._empty.add)(partition)
+        finally:
+            self._consumer.unassign()

@@ -12,9 +12,12 @@ from mainstem.project.typed_names import HttpAddress
 from mainstem.sdk.secret import Secret
 from mainstem.sdk.settings import Settings
 
+MAX_SESSION_S = 1800
+"""What a broker allows at most unless it is told otherwise (group.max.session.timeout.ms)."""
+
 
 class KafkaSettings(Settings):
-    """How to reach the broker. The fields are librdkafka's properties, with underscores for dots."""
+    """How to reach the broker. The fields of security are librdkafka's properties, with underscores for dots."""
 
     bootstrap: Annotated[str, Field(min_length=1)]
     """Brokers to ask first: `host:port`, several with commas."""
@@ -34,6 +37,9 @@ class KafkaSettings(Settings):
     """The client's private key, PEM."""
     ssl_key_password: Secret | None = None
     """The private key's password: `${secret:name}`."""
+    session_timeout_s: Annotated[float, Field(ge=1, le=MAX_SESSION_S, allow_inf_nan=False)] = 10.0
+    """Seconds without a sign of life after which a worker's partitions go to another one. A broker takes what lies
+    between its group.min.session.timeout.ms (6 s unless it is set) and group.max.session.timeout.ms (1,800 s)."""
 
     @model_validator(mode="after")
     def _login_is_whole(self) -> Self:
@@ -61,6 +67,10 @@ class KafkaSettings(Settings):
             if name.startswith(("sasl_", "ssl_")) and value is not None:
                 properties[name.replace("_", ".")] = value.reveal() if isinstance(value, Secret) else str(value)
         return properties
+
+    def member_properties(self) -> dict[str, str]:
+        """`client_properties` for a member of a consumer group: producers would warn of what is added."""
+        return {**self.client_properties(), "session.timeout.ms": str(round(self.session_timeout_s * 1000))}
 
 
 class RegistrySettings(Settings):

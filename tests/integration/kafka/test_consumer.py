@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from mainstem.codec.message import origin_of
-from mainstem.devstack import Stack
 from mainstem.errors import Fenced, MainstemError, Misconfigured, Rejected, Unreachable
 from mainstem.event import Partition
-from mainstem.kafka.consumer import Assigned, Fetched, GroupConsumer, Revoked
+from mainstem.kafka.consumer import Assigned, Fetched, GroupConsumer
 from mainstem.kafka.producer import DurableProducer
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
-from mainstem.kafka.topics import Admin, TopicSpec
+from mainstem.kafka.topics import Admin
 from mainstem.kafka.transaction import TransactionalProducer
+from tests.integration.kafka.member import DEADLINE_S, member
 
 pytestmark = pytest.mark.stack
-DEADLINE_S = 30
-
-
-@pytest.fixture
-def config(stack: Stack) -> dict[str, Any]:
-    return {"bootstrap.servers": stack.bootstrap}
-
-
-@pytest.fixture
-def topic(config: dict[str, Any]) -> str:
-    name = f"test.t{uuid.uuid4().hex}.v1"
-    Admin(config).create([TopicSpec(name, 3)])
-    return name
 
 
 def records(topic: str, count: int, *, start: int = 0) -> list[Record]:
@@ -44,52 +28,6 @@ def records(topic: str, count: int, *, start: int = 0) -> list[Record]:
 def read_all(config: dict[str, Any], topic: str) -> list[int]:
     with reading(config) as reader:
         return [int(message.value() or b"") for messages in reader.read(reader.whole([topic])) for message in messages]
-
-
-class Member:
-    """A member that collects what it is given."""
-
-    def __init__(self, consumer: GroupConsumer, *, start: dict[Partition, int] | None = None) -> None:
-        self.consumer = consumer
-        self.start = start or {}
-        self.values: list[int] = []
-        self.partitions: set[Partition] = set()
-        self.changed = asyncio.Event()
-
-    async def run(self) -> None:
-        async for happening in self.consumer.happenings():
-            match happening:
-                case Assigned(partitions):
-                    self.partitions = set(partitions)
-                    await self.consumer.start({p: self.start.get(p) for p in partitions})
-                case Fetched(messages, _, done):
-                    self.values += [int(message.value() or b"") for message in messages]
-                    places = [origin_of(m) for m in messages]
-                    ends = {Partition(p.topic, p.partition): p.offset + 1 for p in places}
-                    await self.consumer.commit(ends)
-                    done()
-                case Revoked(partitions, _, left):
-                    self.partitions -= set(partitions)
-                    left()
-            self.changed.set()
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not holds():
-                self.changed.clear()
-                await self.changed.wait()
-
-
-@asynccontextmanager
-async def member(config: dict[str, Any], group: str, topic: str, **options: Any) -> AsyncIterator[Member]:
-    async with GroupConsumer(config, group, [topic]) as consumer:
-        joined = Member(consumer, **options)
-        task = asyncio.create_task(joined.run())
-        try:
-            yield joined
-        finally:
-            consumer.leave()
-            await task
 
 
 async def test_a_member_gets_every_record_and_its_successor_goes_on_after_the_commit(

@@ -42,7 +42,21 @@ def test_each_field_becomes_the_clients_property() -> None:
     assert "hunter" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
 
 
-@pytest.mark.parametrize("name", ["plugin_library_paths", "debug", "sasl_kerberos_kinit_cmd", "bootstrap.servers"])
+def test_the_session_is_a_setting_of_a_groups_members_alone() -> None:
+    settings = KafkaSettings(bootstrap="a:1", session_timeout_s=2.5)
+    assert settings.member_properties() == {**settings.client_properties(), "session.timeout.ms": "2500"}
+    assert "session.timeout.ms" not in settings.client_properties()
+
+
+@pytest.mark.parametrize("seconds", [0.9, 1801, float("inf"), float("nan")])
+def test_a_session_that_no_broker_takes_is_refused(seconds: float) -> None:
+    with pytest.raises(ValidationError, match="session_timeout_s"):
+        KafkaSettings(bootstrap="a:1", session_timeout_s=seconds)
+
+
+@pytest.mark.parametrize(
+    "name", ["session_timeout_ms", "plugin_library_paths", "debug", "sasl_kerberos_kinit_cmd", "bootstrap.servers"]
+)
 def test_a_property_without_a_field_does_not_pass(name: str) -> None:
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         KafkaSettings.model_validate({"bootstrap": "a:1", name: "x"})

@@ -178,6 +178,8 @@ def test_connectors_secrets_are_not_needed_to_load(folder: Folder) -> None:
         ("[shop.order_settled.v1]", "[shop.order_settled.v1, nobody.knows.v1]",
          "14:37: the topic `nobody.knows.v1` has no schema"),
         ("  - name: ledger", "  - name: bell", "12:11: the name `bell` is taken on line 4"),
+        ("  - name: ledger", "  - name: sources",
+         "12:11: a sink cannot be called `sources`: its group would be that of the integration's sources"),
         ("[settle]", "[settle, settle]", "10:19: the stream `settle` is here twice"),
         ("shop-team", "${OWNER}", "2:8: the environment variable OWNER is not set"),
         ("shop-team", "${secret:bell_key}",

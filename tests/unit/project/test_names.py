@@ -19,6 +19,7 @@ def test_names_are_those_of_the_conventions() -> None:
     assert names.value_subject(topic) == "payments.payment_settled.v1-value"
     assert names.key_subject(topic) == "payments.payment_settled.v1-key"
     assert names.sink_group("payments-to-accounting", "journal") == "mainstem.payments-to-accounting.journal"
+    assert names.sources_group("payments-to-accounting") == "mainstem.payments-to-accounting.sources"
     assert names.stream_group("settle_payments") == "mainstem.settle_payments"
     assert names.sink_dead_letters("payments-to-accounting", "journal") == "payments-to-accounting.journal.dlq"
     assert names.sink_redrive("payments-to-accounting", "journal") == "payments-to-accounting.journal.redrive"
