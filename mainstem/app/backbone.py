@@ -16,8 +16,7 @@ from mainstem.app.keep import keep_running
 from mainstem.app.lag import LagSampler
 from mainstem.app.services import Services
 from mainstem.app.sinks import run_sink
-from mainstem.ingest.pull import PullIngest
-from mainstem.ingest.writing import EventWriter
+from mainstem.app.sources import Pulled, Sources
 from mainstem.observe import metrics
 from mainstem.observe.board import State
 from mainstem.process.supervisor import StreamSupervisor
@@ -47,7 +46,7 @@ class Backbone:
         self.services = services
         sources = [source for made in integrations for source in made.sources if Kind.SOURCES in kinds]
         built = [(spec, build_source(services.project, spec)) for spec in sources]
-        self._pulled = [(spec, source) for spec, source in built if isinstance(source, Source)]
+        self._pulled = [Pulled(spec, source) for spec, source in built if isinstance(source, Source)]
         self.edge = Edge(services, [(spec, source) for spec, source in built if isinstance(source, PushSource)])
         self._sinks = [sink for made in integrations for sink in made.sinks if Kind.SINKS in kinds]
         for sink in self._sinks:  # each is built again when it runs: what is wrong with one is said now
@@ -62,8 +61,6 @@ class Backbone:
         for made in integrations:
             if made.promise:
                 metrics.promise.labels(made.name).set(made.promise.arrives_within_s)
-        self._filled = {f"{spec.integration}.{spec.name}": spec.topic for spec, _ in self._pulled}
-        self._first_passes = {part: asyncio.Event() for part in self._filled}
         for part in self._parts(spec for spec, _ in built):
             services.board.report(part, State.STARTING)  # what has said nothing yet is not ready
 
@@ -72,8 +69,8 @@ class Backbone:
         async with asyncio.TaskGroup() as group:
             if self._serves:
                 group.create_task(self._keep(EDGE, self.edge.run, stop))
-            for spec, source in self._pulled:
-                group.create_task(self._keep(f"{spec.integration}.{spec.name}", _Pull(self, spec, source).run, stop))
+            for sources in self._shared():
+                group.create_task(sources.run(stop))
             for name, supervisor in self.streams.items():
                 group.create_task(self._stream(name, supervisor, stop))
             for sink in self._sinks:
@@ -84,13 +81,9 @@ class Backbone:
             group.create_task(watch_kafka(self.services.admin, self.services.board, stop))
 
     async def sources_read(self) -> None:
-        """Waits until every pulled source has been read to its end for the first time."""
-        for done in self._first_passes.values():
-            await done.wait()
-
-    def first_pass(self, part: str) -> asyncio.Event:
-        """Set when that pulled source has been read to its end."""
-        return self._first_passes[part]
+        """Waits until every pulled source has been read to its end for the first time, or is another process's."""
+        for pulled in self._pulled:
+            await pulled.first_pass.wait()
 
     def figures(self) -> dict[str, Any]:
         """What the live views show besides the parts' states."""
@@ -109,14 +102,19 @@ class Backbone:
         for spec in (*sources, *self._sinks):
             yield f"{spec.integration}.{spec.name}"
 
+    def _shared(self) -> Iterator[Sources]:
+        """The pulled sources, by integration: each has a group of its own."""
+        for integration in dict.fromkeys(pulled.spec.integration for pulled in self._pulled):
+            its = [pulled for pulled in self._pulled if pulled.spec.integration == integration]
+            yield Sources(self.services, integration, its)
+
     async def _stream(self, name: str, supervisor: StreamSupervisor, stop: asyncio.Event) -> None:
         """Starts a stream when the reference data that this process itself brings in is complete for the first time:
         a table is loaded to its end before the first event, and until then that end is not there yet."""
         tables = set(find_stream(self.services.project, name).tables.values())
-        filling = [part for part, topic in self._filled.items() if topic in tables]
         stopped = asyncio.create_task(stop.wait())
-        for part in filling:
-            first = asyncio.create_task(self._first_passes[part].wait())
+        for pulled in [pulled for pulled in self._pulled if pulled.spec.topic in tables]:
+            first = asyncio.create_task(pulled.first_pass.wait())
             await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
             first.cancel()
         stopped.cancel()
@@ -124,23 +122,6 @@ class Backbone:
 
     async def _keep(self, part: str, run: Any, stop: asyncio.Event) -> None:
         await keep_running(part, lambda: run(stop), self.services.board, stop)
-
-
-class _Pull:
-    def __init__(self, backbone: Backbone, spec: SourceSpec, source: Source) -> None:
-        self._backbone = backbone
-        self._spec = spec
-        self._source = source
-
-    async def run(self, stop: asyncio.Event) -> None:
-        services, spec = self._backbone.services, self._spec
-        encoder = await asyncio.to_thread(services.codec.encoder, spec.topic)
-        writer = EventWriter(encoder, services.codec.coercer(spec.topic))
-        ingest = PullIngest(spec.integration, spec.name, self._source, writer, services.config, services.board)
-        ingest.first_pass = self._backbone.first_pass(f"{spec.integration}.{spec.name}")
-        await ingest.run(stop)
-        ingest.first_pass.set()  # whoever waits for it is not to wait for ever: another worker reads the source
-        await stop.wait()  # another worker has the source: starting again would only take it back, again and again
 
 
 def _milliseconds(seconds: float | None) -> float | None:

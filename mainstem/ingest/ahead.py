@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -27,12 +27,9 @@ async def ahead(items: AsyncIterator[T], depth: int, stop: asyncio.Event) -> Asy
     stopping = asyncio.create_task(stop.wait())
     try:
         while not stop.is_set():
-            getting = asyncio.create_task(queue.get())
-            await asyncio.wait({getting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not getting.done():
-                getting.cancel()
+            item = await _first(queue, stopping)
+            if item is None:
                 return
-            item = getting.result()
             if isinstance(item, _End):
                 if item.error is not None:
                     raise item.error
@@ -42,6 +39,16 @@ async def ahead(items: AsyncIterator[T], depth: int, stop: asyncio.Event) -> Asy
         stopping.cancel()
         reading.cancel()
         await asyncio.wait({reading})
+
+
+async def _first(queue: asyncio.Queue[T | _End], stopping: asyncio.Task[Any]) -> T | _End | None:
+    """The next of the queue; None when there is none yet and it is to stop."""
+    getting = asyncio.create_task(queue.get())
+    try:
+        await asyncio.wait({getting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return getting.result() if getting.done() else None
+    finally:
+        getting.cancel()
 
 
 async def _fill(items: AsyncIterator[T], queue: asyncio.Queue[T | _End]) -> None:

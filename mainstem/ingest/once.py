@@ -39,10 +39,11 @@ class Attempt:
                 future.set_result(None)
 
     async def settled(self) -> None:
-        """Returns when the produce has succeeded; raises what made it fail."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        await future
+        """Returns when the produce has succeeded, at once where it has; raises what made it fail."""
+        if not self.is_settled:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
         if self._error is not None:
             raise type(self._error)(self._error.cause, code=self._error.code, fix=self._error.fix)
 

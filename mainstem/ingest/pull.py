@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from mainstem.errors import FUNCTION_FAILED, TOPIC_MISSING, Fenced, MainstemError, Misconfigured, Retryable
+from mainstem.failpoint import failpoint
 from mainstem.flow.retry import RetryPolicy
 from mainstem.ingest.ahead import ahead
 from mainstem.ingest.packing import Packed, Packer
@@ -50,7 +51,6 @@ class PullIngest:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reads until `stop` is set; goes on by itself after any failure but the loss of the source to another one."""
-        self._board.report(self.name, State.STARTING)
         while not stop.is_set():
             try:
                 await self._own(stop)
@@ -67,7 +67,6 @@ class PullIngest:
             except Exception as error:  # noqa: BLE001 - a source may raise anything: that is a bug, and pauses only it
                 self._report_bug(error)
                 await _wait(stop, PAUSE_S)
-        self._board.report(self.name, State.STOPPED)
 
     async def _own(self, stop: asyncio.Event) -> None:
         """Takes the source over, then reads it again and again from where the topic says that it stands."""
@@ -92,14 +91,18 @@ class PullIngest:
         async with aclosing(ahead(self._packed(after), AHEAD_BATCHES, stop)) as batches:
             async for packed in batches:
                 stored = Stored(packed.position, topic_id)
+                failpoint("source.before_commit")
                 await producer.commit([*packed.records, position_record(self.name, stored)])
+                failpoint("source.after_commit")
                 self._packer.count(packed)
                 await self._source.acknowledge(packed.position)
+                failpoint("source.acknowledged")
                 self._progress()
         return stored
 
     async def _packed(self, after: Position | None) -> AsyncIterator[Packed]:
         async for batch in self._source.read(after):
+            failpoint("source.read")
             yield await self._packer.pack(batch)
 
     def _topic_id(self) -> str:

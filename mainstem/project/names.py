@@ -99,6 +99,11 @@ def sink_group(integration: str, sink: str) -> str:
     return f"mainstem.{integration}.{sink}"
 
 
+def sources_group(integration: str) -> str:
+    """The consumer group that shares an integration's pulled sources among processes; no sink may be called so."""
+    return sink_group(integration, "sources")
+
+
 def stream_group(stream: str) -> str:
     """The consumer group of a stream. It cannot meet a sink's: no name of a stream has a dot."""
     return f"mainstem.{stream}"

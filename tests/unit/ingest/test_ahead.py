@@ -86,3 +86,22 @@ async def test_a_stop_ends_the_wait_for_a_source_that_says_nothing() -> None:
     stop.set()
 
     assert await asyncio.wait_for(reading, 5) == []
+
+
+async def test_being_cancelled_leaves_nothing_behind() -> None:
+    before = asyncio.all_tasks()
+
+    async def silent() -> AsyncIterator[int]:
+        await asyncio.Event().wait()
+        yield 1
+
+    async def read() -> list[int]:
+        return [item async for item in ahead(silent(), 2, asyncio.Event())]
+
+    reading = asyncio.create_task(read())
+    await settle()
+    reading.cancel()
+    await asyncio.wait({reading})
+    await settle()
+
+    assert asyncio.all_tasks() == before
