@@ -9,15 +9,21 @@ from mainstem.app.services import Services
 from mainstem.codec.guard import check_safe
 from mainstem.errors import Misconfigured
 from mainstem.flow.letter_status import TOPIC as LETTERS
+from mainstem.ingest.tasks import PARTITIONS, TASKS
 from mainstem.kafka.positions import POSITIONS
 from mainstem.kafka.topics import TopicSpec
 from mainstem.project import names
 from mainstem.project.discover import find_stream
 from mainstem.project.model import Project, SchemaFile
+from mainstem.recover.redrive import TOPIC as REDRIVES
 from mainstem.recover.replay import TOPIC as REPLAYS
+from mainstem.recover.wishes import TOPIC as JOBS
 
 COMPACTED = {"cleanup.policy": "compact"}
 FOR_EVER = {"retention.ms": "-1"}
+SHORT = {**COMPACTED, "segment.bytes": str(4 << 20), "delete.retention.ms": "60000"}
+"""For what is written with every batch and read whole at each take-over: Kafka compacts no segment that is still
+written to, and keeps the markers of transactions as long as tombstones."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,10 @@ def wanted_topics(project: Project) -> list[TopicSpec]:
     specs |= {names.stream_dead_letters(name): FOR_EVER for name in project.streams}
     specs |= {names.source_dead_letters(s.integration, s.name): FOR_EVER for s in project.sources}
     made = [TopicSpec(t, project.defaults.partitions, project.defaults.replication, c) for t, c in specs.items()]
-    internal = [TopicSpec(t, 1, project.defaults.replication, COMPACTED) for t in (POSITIONS, LETTERS, REPLAYS)]
+    jobs = (REPLAYS, REDRIVES, JOBS)
+    internal = [TopicSpec(t, 1, project.defaults.replication, COMPACTED) for t in (LETTERS, *jobs)]
+    internal += [TopicSpec(POSITIONS, 1, project.defaults.replication, SHORT)]
+    internal += [TopicSpec(TASKS, PARTITIONS, project.defaults.replication)]
     return sorted([*made, *internal], key=lambda spec: spec.name)
 
 

@@ -6,20 +6,35 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from mainstem.app.services import Services
 from mainstem.app.sinks import plan_of
 from mainstem.codec.message import Message, origin_of
+from mainstem.codec.registry import Definition
 from mainstem.deliver.direct_target import DirectTarget
 from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
+from mainstem.errors import Misconfigured, Unreachable
 from mainstem.event import Partition
 from mainstem.flow.item import OnFailure
 from mainstem.project.discover import build_sink
-from mainstem.project.model import SinkSpec
-from mainstem.recover.replay import Outcome, Rejection
+from mainstem.project.model import Project, SinkSpec
+from mainstem.recover.replay import Outcome, Rejection, Sight
 from mainstem.sdk.sink import Claim, SinkIdentity, Target, TransactionalSink
+
+
+def sight_of(services: Services) -> Sight:
+    """Looks into records as the project's schemas have them."""
+    return Sight(services.codec.decoder, partial(_definition, services.project))
+
+
+def _definition(project: Project, topic: str) -> Definition:
+    found = project.schemas.get(topic)
+    if found is None:
+        raise Misconfigured(f"there is no schema for the topic {topic} in schemas/", fix="add it, or leave out --where")
+    return found.definition
 
 
 @asynccontextmanager
@@ -34,7 +49,7 @@ async def replay_delivery(services: Services, spec: SinkSpec, replay_id: str) ->
     connector = build_sink(services.project, spec)
     if isinstance(connector, TransactionalSink):
         topic_ids = await asyncio.to_thread(services.admin.topic_ids, list(plan.topics))
-        identity = SinkIdentity(spec.integration, f"{spec.name}.replay.{replay_id}", topic_ids)
+        identity = SinkIdentity(spec.integration, f"{spec.name}.replay.{replay_id}", topic_ids, is_beside_live=True)
         async with connector.open(identity) as target:
             yield ReplayDelivery(plan, preparer, target)
     else:
@@ -52,14 +67,21 @@ class ReplayDelivery:
         self._claims: dict[Partition, Claim] = {}
 
     async def __call__(self, messages: Sequence[Message]) -> Outcome:
-        """Delivers what an earlier run of the same replay has not. Raises Retryable, Misconfigured or Fenced."""
+        """Delivers what an earlier run of the same replay has not. Raises Retryable, Misconfigured or Fenced.
+
+        After Unreachable nobody knows what was committed: the next call takes the partitions over anew and asks.
+        """
         await self._claim({_partition(message) for message in messages} - self._claims.keys())
         due = [message for message in messages if self._is_due(message)]
         if not due:
             return Outcome(0, [])
         items = await asyncio.to_thread(self._preparer.prepare, due)
         ends = {item.partition: item.offset + 1 for item in items}
-        settlement = await self._placement.place(items, self._claims, ends, ())
+        try:
+            settlement = await self._placement.place(items, self._claims, ends, ())
+        except Unreachable:
+            self._claims.clear()
+            raise
         for partition, end in ends.items():
             self._claims[partition] = replace(self._claims[partition], next_offset=end)
         rejected = [

@@ -18,8 +18,13 @@ class Pace:
         """How many records to take at a time: no more than a second's worth."""
         return most if self._records_s is None else max(1, min(most, int(self._records_s)))
 
+    def due_s(self, records: int) -> float:
+        """Takes so many records more into account; how many seconds to wait until they were due."""
+        self._records += records
+        if self._records_s is None:
+            return 0.0
+        return max(0.0, self._began + self._records / self._records_s - monotonic())
+
     async def spend(self, records: int) -> None:
         """Waits until so many records more were due."""
-        self._records += records
-        if self._records_s is not None:
-            await asyncio.sleep(max(0.0, self._began + self._records / self._records_s - monotonic()))
+        await asyncio.sleep(self.due_s(records))

@@ -1,30 +1,48 @@
-"""Delivers a frozen range of a sink's topics again, into that one target, apart from the live worker: a plan first."""
+"""Delivers a frozen range of a sink's topics again, into one target, apart from the live worker: a plan first."""
 
-from mainstem.recover.replay.effect import Manner, effect, manner_of
-from mainstem.recover.replay.jobs import TOPIC, Job, JobState, Outcome, Rejection, find_job, planned, read_jobs
+from mainstem.recover.replay.choice import Choice, Sight
+from mainstem.recover.replay.control import ask, settle
+from mainstem.recover.replay.effect import Manner, effect, file_effect, manner_of
+from mainstem.recover.replay.file import LinesFile, part_of
+from mainstem.recover.replay.frozen import IntoFile, ReplayPlan
+from mainstem.recover.replay.jobs import TOPIC, Job, Outcome, Rejection, planned
 from mainstem.recover.replay.planning import Request, plan
-from mainstem.recover.replay.ranges import Extent, Hole, Range, ReplayPlan
-from mainstem.recover.replay.running import Deliver, keep, run
+from mainstem.recover.replay.ranges import Extent, Hole, Range
+from mainstem.recover.replay.records import find_job, follow, keep, read_jobs
+from mainstem.recover.replay.running import Deliver, Into, Terms, run
+from mainstem.recover.replay.states import Happening, JobState
 
 __all__ = [
     "TOPIC",
+    "Choice",
     "Deliver",
     "Extent",
+    "Happening",
     "Hole",
+    "Into",
+    "IntoFile",
     "Job",
     "JobState",
+    "LinesFile",
     "Manner",
     "Outcome",
     "Range",
     "Rejection",
     "ReplayPlan",
     "Request",
+    "Sight",
+    "Terms",
+    "ask",
     "effect",
+    "file_effect",
     "find_job",
+    "follow",
     "keep",
     "manner_of",
+    "part_of",
     "plan",
     "planned",
     "read_jobs",
     "run",
+    "settle",
 ]

@@ -1,22 +1,21 @@
-"""Replays as records of the compacted topic `_mainstem.replays`: what was planned, how far it is, how it ended."""
+"""One replay as a value: what was planned, how far it is, how it ended. A record of `_mainstem.replays` holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from secrets import token_hex
-from typing import Any, Final
+from typing import Final
 
 from pydantic import TypeAdapter
 
-from mainstem.errors import Misconfigured
+from mainstem.errors import PLAN_CHANGED, Refused
 from mainstem.event import Origin, Partition
-from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
 from mainstem.project import names
-from mainstem.recover.replay.ranges import ReplayPlan
+from mainstem.recover.replay.frozen import ReplayPlan
+from mainstem.recover.replay.states import Happening, JobState, following
 
 TOPIC: Final = names.internal("replays")
 KEPT_REJECTIONS: Final = 200
@@ -40,17 +39,6 @@ class Outcome:
     rejected: Sequence[Rejection]
 
 
-class JobState(StrEnum):
-    """Where a replay stands."""
-
-    PLANNED = "planned"
-    RUNNING = "running"
-    """Or it was: a process that was killed has not said so. Resuming is safe either way, it fences the other."""
-    STOPPED = "stopped"
-    """It gave up or was interrupted, and can be resumed."""
-    DONE = "done"
-
-
 @dataclass(frozen=True)
 class Job:
     """One replay. `positions` are the next offsets by partition; what is before them is settled."""
@@ -65,10 +53,12 @@ class Job:
     settled_before: int = 0
     """Records that an earlier run had settled in the target before it ended without saying how many of each kind."""
     filtered: int = 0
-    """Records of the ranges whose event time is not meant."""
+    """Records of the ranges that are not chosen."""
     rejections: tuple[Rejection, ...] = ()
     """The first of them."""
     error: str | None = None
+    has_begun: bool = True
+    """False for a plan that was never run. Older records do not say: theirs are kept."""
 
     @property
     def hash(self) -> str:
@@ -97,9 +87,16 @@ class Job:
             rejections=(*self.rejections, *outcome.rejected)[:KEPT_REJECTIONS],
         )
 
-    def now(self, state: JobState, error: str | None = None) -> Job:
-        """The job in another state."""
-        return replace(self, state=state, error=error, at=datetime.now(UTC))
+    def on(self, happening: Happening, error: str | None = None) -> Job:
+        """The job after that; itself where nothing changes. Raises Refused (MS-402) where it cannot happen."""
+        state = following(self.state, happening)
+        if state is None:
+            fix = None if self.state.is_final else "see `mainstem replay status`"
+            raise Refused(f"replay {self.id} is {self.state}", code=PLAN_CHANGED, fix=fix)
+        if state is self.state and happening is not Happening.BEGIN:
+            return self
+        has_begun = self.has_begun or happening is Happening.BEGIN
+        return replace(self, state=state, error=error, at=datetime.now(UTC), has_begun=has_begun)
 
 
 _JOB: Final[TypeAdapter[Job]] = TypeAdapter(Job)
@@ -107,38 +104,18 @@ _JOB: Final[TypeAdapter[Job]] = TypeAdapter(Job)
 
 def planned(plan: ReplayPlan) -> Job:
     """A new job that has not begun."""
-    return Job(token_hex(4), JobState.PLANNED, plan, datetime.now(UTC))
+    return Job(token_hex(4), JobState.PLANNED, plan, datetime.now(UTC), has_begun=False)
 
 
 def record_of(job: Job) -> Record:
-    """The record that says where the job stands."""
-    return Record(TOPIC, job.id.encode(), _JOB.dump_json(job))
+    """The record that says where the job stands. One that is cancelled before it began leaves nothing behind."""
+    is_forgotten = job.state is JobState.CANCELLED and not job.has_begun
+    return Record(TOPIC, job.id.encode(), None if is_forgotten else _JOB.dump_json(job))
 
 
 def read_job(value: bytes) -> Job:
     """The job that a record of the topic holds."""
     return _JOB.validate_json(value)
-
-
-def read_jobs(config: Mapping[str, Any]) -> list[Job]:
-    """Every replay that was ever planned, the latest change first; blocks."""
-    found: dict[str, Job] = {}
-    with reading(config) as reader:
-        for messages in reader.read(reader.whole([TOPIC])):
-            for message in messages:
-                value = message.value()
-                if value is not None:
-                    job = read_job(value)
-                    found[job.id] = job
-    return sorted(found.values(), key=lambda job: job.at, reverse=True)
-
-
-def find_job(config: Mapping[str, Any], job_id: str) -> Job:
-    """The replay of that id; blocks. Raises Misconfigured when there is none."""
-    for job in read_jobs(config):
-        if job.id == job_id:
-            return job
-    raise Misconfigured(f"there is no replay {job_id}", fix="see `mainstem replay status`")
 
 
 def _as_rows(positions: Mapping[Partition, int]) -> tuple[tuple[str, int, int], ...]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from mainstem.codec import headers as h
 from mainstem.codec.message import Message
 from mainstem.errors import Misconfigured
 from mainstem.event import Partition
@@ -16,7 +15,9 @@ from mainstem.flow.letter_status import WAITING
 from mainstem.kafka.reader import Reader, reading
 from mainstem.kafka.topics import Admin
 from mainstem.recover.letters import parse_origin, read_statuses
-from mainstem.recover.replay.ranges import Bounds, Extent, Range, ReplayPlan, freeze
+from mainstem.recover.replay.choice import Choice, Chooser, Sight, fingerprints
+from mainstem.recover.replay.frozen import IntoFile, ReplayPlan
+from mainstem.recover.replay.ranges import Bounds, Extent, Range, freeze
 
 COUNTED_KEYS: Final = 1_000_000
 """Counting keys stops there: about 100 MB, and nobody decides differently beyond it."""
@@ -34,19 +35,27 @@ class Request:
     effect: str
     """What the target's guarantee makes of it."""
     records_s: float | None = None
+    choice: Choice = field(default_factory=Choice)
+    into: IntoFile | None = None
 
 
-def plan(config: Mapping[str, Any], request: Request) -> ReplayPlan:
-    """Reads every record of the ranges once, without decoding it.
+def plan(config: Mapping[str, Any], request: Request, sight: Sight | None = None) -> ReplayPlan:
+    """Reads every record of the ranges once; decodes it, by `sight`, only where a predicate wants to look into it.
 
-    Raises Misconfigured for a topic or partition that there is not, or that is not the sink's; Unreachable.
+    Raises Misconfigured for a topic or partition that there is not, or that is not the sink's, and for a predicate that
+    does not fit a topic's schema; Unreachable.
     """
-    extent = request.extent
+    extent, choice = request.extent, request.choice
+    topic_ids = Admin(config).topic_ids(
+        request.topics
+    )  # first: what is made anew meanwhile is then not the planned one
     with reading(config) as reader:
         bounds = reader.whole(request.topics)
         _check_partitions(request, bounds)
         ranges, holes = freeze(bounds, extent, _offsets_of_times(reader, request, bounds))
-        count = _Count(extent)
+        topics = sorted({partition.topic for partition in (*extent.first, *extent.last)} or request.topics)
+        chooser = Chooser(extent, choice, topics, sight)
+        count = _Count(chooser)
         for messages in reader.read({part.of: (part.start, part.end) for part in ranges}):
             count.add(messages)
     return ReplayPlan(
@@ -55,30 +64,29 @@ def plan(config: Mapping[str, Any], request: Request) -> ReplayPlan:
         extent_since=extent.since,
         extent_until=extent.until,
         by_event_time=extent.by_event_time,
-        topic_ids=Admin(config).topic_ids({part.topic for part in ranges}),
+        topic_ids={topic: topic_ids[topic] for topic in sorted({part.topic for part in ranges} & topic_ids.keys())},
         holes=tuple(holes),
         keys=len(count.keys),
         keys_are_more=len(count.keys) >= COUNTED_KEYS,
         waiting=_waiting(config, request.dlq, ranges),
         records_s=request.records_s,
         effect=request.effect,
+        choice=choice,
+        schemas=fingerprints(choice, topics, sight),
+        undecided=chooser.undecided,
+        into=request.into,
     )
 
 
-def event_time(message: Message) -> datetime | None:
-    """When the event happened; None where its record does not say."""
-    return h.parse_time(h.as_dict(message.headers()).get(h.TIME))
-
-
 class _Count:
-    def __init__(self, extent: Extent) -> None:
-        self._extent = extent
+    def __init__(self, chooser: Chooser) -> None:
+        self._chooser = chooser
         self.records: Counter[Partition] = Counter()
         self.keys: set[int] = set()
 
     def add(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            if self._extent.by_event_time and not self._extent.has_event(event_time(message)):
+            if not self._chooser.takes(message):
                 continue
             partition = Partition(message.topic() or "", message.partition() or 0)
             self.records[partition] += 1

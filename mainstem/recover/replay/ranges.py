@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,50 +56,6 @@ class Hole(NamedTuple):
     end: int
     certain: bool
     """False: they are older than what the topic holds, and may have been outside of the time that was asked for."""
-
-
-@dataclass(frozen=True)
-class ReplayPlan:
-    """A frozen replay: whenever it runs, it means the same records."""
-
-    sink: str
-    """`payments-to-accounting.journal`."""
-    ranges: tuple[Range, ...]
-    extent_since: datetime | None
-    extent_until: datetime | None
-    by_event_time: bool
-    topic_ids: Mapping[str, str]
-    """Kafka's ids of the topics: one that was deleted and made again holds other records at the same offsets."""
-    holes: tuple[Hole, ...]
-    keys: int
-    keys_are_more: bool
-    """Counting stopped at a limit: there are more keys than `keys`."""
-    waiting: int
-    """Records in it that wait in the dead-letter topic: a replay does not release them."""
-    records_s: float | None
-    effect: str
-
-    @property
-    def records(self) -> int:
-        return sum(part.records for part in self.ranges)
-
-    @property
-    def minutes(self) -> float | None:
-        """How long it takes at its rate; None where it goes as fast as the target takes it."""
-        return None if self.records_s is None else self.records / self.records_s / 60
-
-    @property
-    def extent(self) -> Extent:
-        """The times that decide record by record, where they are those of the events."""
-        return Extent(self.extent_since, self.extent_until, by_event_time=self.by_event_time)
-
-    @property
-    def hash(self) -> str:
-        """Stands for exactly these records into this sink."""
-        times = [str(self.extent_since), str(self.extent_until)] if self.by_event_time else []
-        spans = [f"{r.topic} {r.partition} {r.start} {r.end} {self.topic_ids.get(r.topic)}" for r in self.ranges]
-        said = "\n".join([self.sink, *times, *spans])
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 Bounds = Mapping[Partition, tuple[int, int]]

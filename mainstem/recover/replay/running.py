@@ -1,28 +1,38 @@
-"""Carries a replay out: reads its ranges, hands them to the target, notes how far it is after each batch."""
+"""Carries a replay out: reads its ranges, hands what is chosen to the target, notes how far it is after each batch."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Any, Final, Protocol, TypeVar
 
-from mainstem.codec.message import Message, origin_of
-from mainstem.errors import OFFSETS_GONE, PLAN_CHANGED, Fenced, MainstemError, Refused, Retryable
-from mainstem.event import Partition
+from mainstem.codec.message import Message
+from mainstem.errors import PLAN_CHANGED, Fenced, MainstemError, Refused, Retryable, Unreachable
+from mainstem.failpoint import failpoint
 from mainstem.flow.retry import RetryPolicy
-from mainstem.kafka.producer import DurableProducer
 from mainstem.kafka.reader import Ranges, reading
 from mainstem.kafka.topics import Admin
 from mainstem.kafka.transaction import TransactionalProducer
 from mainstem.recover.pace import Pace
-from mainstem.recover.replay.jobs import Job, JobState, Outcome, find_job, record_of
-from mainstem.recover.replay.planning import event_time
+from mainstem.recover.replay.choice import Chooser, Sight, fingerprints
+from mainstem.recover.replay.jobs import Job, Outcome, record_of
 from mainstem.recover.replay.ranges import remaining
+from mainstem.recover.replay.reading import Piece, batches, pieces
+from mainstem.recover.replay.records import find_job
+from mainstem.recover.replay.states import WISHED, Happening
+from mainstem.recover.wishes import Wish, Wishes
 
 BATCH_RECORDS: Final = 5000
 DEFAULT_RETRY: Final = RetryPolicy()
+NOTE_EVERY_S: Final = 1.0
+"""Progress over records that are not chosen is worth no transaction for each batch."""
+
+T = TypeVar("T")
+Read = Callable[[Ranges, int], AsyncGenerator[list[Message], None]]
 
 
 class Deliver(Protocol):
@@ -35,36 +45,64 @@ class Deliver(Protocol):
     async def __call__(self, messages: Sequence[Message]) -> Outcome: ...
 
 
-class Bounded(Protocol):
-    """Tells where a partition begins and ends; a Reader does."""
-
-    def bounds(self, partition: Partition) -> tuple[int, int]: ...
+async def _nothing(job: Job) -> None:
+    """For a target that has nothing to do then."""
 
 
-async def keep(config: Mapping[str, Any], job: Job) -> None:
-    """Writes the job down, so that it can be found by its id or its plan's hash."""
-    async with DurableProducer(config) as producer:
-        await producer.send([record_of(job)])
+@dataclass(frozen=True)
+class Into:
+    """The one target of a replay."""
+
+    deliver: Deliver
+    begin: Callable[[Job], Awaitable[None]] = _nothing
+    """Called once, before the first batch, with the job as it stands: a file is cut to what is settled."""
+    finish: Callable[[Job], Awaitable[None]] = _nothing
+    """Called when everything is delivered, before the job is done. After a crash it may be called again."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a run goes about it."""
+
+    sight: Sight | None = None
+    """Needed where the plan has predicates."""
+    retry: RetryPolicy = DEFAULT_RETRY
+    batch_records: int = BATCH_RECORDS
+    on_progress: Callable[[Job], object] = lambda job: None
+
+
+DEFAULT_TERMS: Final = Terms()
+
+
+class _Wished(Exception):
+    """A wish was expressed while the target was waited for."""
+
+    def __init__(self, wish: Wish) -> None:
+        super().__init__(wish)
+        self.wish = wish
+
+
+def transactional_id(job_id: str) -> str:
+    """Whoever takes it over fences the one who ran the job before."""
+    return f"mainstem.replay.{job_id}"
 
 
 async def run(
     config: Mapping[str, Any],
     job: Job,
-    deliver: Deliver,
-    *,
-    retry: RetryPolicy = DEFAULT_RETRY,
-    batch_records: int = BATCH_RECORDS,
-    on_progress: Callable[[Job], object] = lambda job: None,
+    into: Into,
+    wishes: Wishes,
+    terms: Terms = DEFAULT_TERMS,
 ) -> Job:
-    """Runs the job to its end, or on from where it stopped. It commits no consumer group's offsets.
+    """Runs the job to its end or to a wish, or on from where it stopped. It commits no consumer group's offsets.
 
-    Raises Refused (MS-402) when it is done already or Kafka no longer holds what was planned, Fenced when somebody else
-    runs the same replay, and whatever `deliver` raises once the retries are used up: it can be resumed then.
+    Raises Refused (MS-402) when it is over already or Kafka no longer holds what was planned, Fenced when somebody else
+    has taken the replay over, and whatever the target raises once the retries are used up: it can be resumed then.
     """
-    async with TransactionalProducer(config, f"mainstem.replay.{job.id}") as producer:
-        job = await asyncio.to_thread(_take_up, config, job)
-        replay = _Replay(config, producer, deliver, retry, batch_records)
-        replay.on_progress = on_progress
+    async with TransactionalProducer(config, transactional_id(job.id)) as producer:
+        job, chooser = await asyncio.to_thread(_take_up, config, job.id, terms.sight)
+        replay = _Replay(partial(batches, config), producer, into, wishes)
+        replay.chooser, replay.terms = chooser, terms
         try:
             return await replay.run(job)
         except Fenced:
@@ -72,118 +110,120 @@ async def run(
         except (MainstemError, asyncio.CancelledError) as error:
             said = str(error) if isinstance(error, MainstemError) else "interrupted"
             with suppress(MainstemError):  # the reason for stopping is the one to tell
-                await producer.commit([record_of(replay.job.now(JobState.STOPPED, said))])
+                await producer.commit([record_of(replay.job.on(Happening.FAIL, said))])
             raise
 
 
 class _Replay:
-    """One run. `job` is as far as has been written down."""
+    """One run. `job` is what is to be written down next, or has been."""
 
     job: Job
+    chooser: Chooser
+    terms: Terms
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        producer: TransactionalProducer,
-        deliver: Deliver,
-        retry: RetryPolicy,
-        batch_records: int,
-    ) -> None:
-        self._config = config
+    def __init__(self, read: Read, producer: TransactionalProducer, into: Into, wishes: Wishes) -> None:
+        self._read = read
         self._producer = producer
-        self._deliver = deliver
-        self._retry = retry
-        self._batch_records = batch_records
-        self.on_progress: Callable[[Job], object] = lambda job: None
+        self._into = into
+        self._wishes = wishes
+        self._noted_at = 0.0
 
     async def run(self, job: Job) -> Job:
         self.job = job
-        await self._note(job.now(JobState.RUNNING))
-        pace = Pace(job.plan.records_s)
-        left = remaining(job.plan.ranges, job.next_offsets)
-        async with aclosing(_batches(self._config, left, pace.batch(self._batch_records))) as batches:
-            async for messages in batches:
-                await self._settle(messages)
-                await pace.spend(len(messages))
+        await self._note(job.on(Happening.BEGIN))
+        await self._into.begin(self.job)
+        wish = await self._deliver_all()
+        if wish is not None:
+            await self._note(self.job.on(WISHED[wish]))
+            return self.job
         ends = {part.of: part.end for part in job.plan.ranges}
-        await self._note(self.job.after(0, 0, Outcome(0, ()), ends).now(JobState.DONE))
+        await self._note(self.job.after(0, 0, Outcome(0, ()), ends))
+        await self._into.finish(self.job)
+        await self._note(self.job.on(Happening.FINISH))
         return self.job
 
-    async def _settle(self, messages: Sequence[Message]) -> None:
-        extent = self.job.plan.extent
-        meant = [m for m in messages if extent.has_event(event_time(m))] if extent.by_event_time else list(messages)
-        outcome = await self._persist(meant) if meant else Outcome(0, ())
-        reached = {}
-        for message in messages:
-            topic, partition, offset = origin_of(message)
-            reached[Partition(topic, partition)] = offset + 1
-        await self._note(self.job.after(len(meant), len(messages) - len(meant), outcome, reached))
+    async def _deliver_all(self) -> Wish | None:
+        """What was wished meanwhile, or None when all is delivered."""
+        pace = Pace(self.job.plan.records_s)
+        size = pace.batch(self.terms.batch_records)
+        left = remaining(self.job.plan.ranges, self.job.next_offsets)
+        try:
+            async with aclosing(self._read(left, self.terms.batch_records)) as read:
+                async for messages in read:
+                    chosen = await self._persist(partial(asyncio.to_thread, self._choose, messages))
+                    for piece in pieces(messages, chosen, size):
+                        await self._settle(piece)
+                        wish = await self._wishes.within(self.job.id, pace.due_s(len(piece.chosen)))
+                        if wish is not None:
+                            return wish
+        except _Wished as said:
+            return said.wish
+        return None
 
-    async def _persist(self, messages: Sequence[Message]) -> Outcome:
+    def _choose(self, messages: Sequence[Message]) -> list[bool]:
+        return [self.chooser.takes(message) for message in messages]
+
+    async def _settle(self, piece: Piece) -> None:
+        outcome = Outcome(0, ())
+        if piece.chosen:
+            outcome = await self._persist(lambda: self._into.deliver(piece.chosen))
+        job = self.job.after(len(piece.chosen), piece.left_out, outcome, piece.reached)
+        if piece.chosen or monotonic() - self._noted_at > NOTE_EVERY_S:
+            failpoint("replay.before_commit")
+            await self._note(job)
+            failpoint("replay.after_commit")
+        else:
+            self.job = job
+
+    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         failures = 0
         while True:
             try:
-                return await self._deliver(messages)
+                return await attempt()
             except Retryable as error:
                 failures += 1
-                if self._retry.is_exhausted(failures):
+                if self.terms.retry.is_exhausted(failures):
                     raise
-                await asyncio.sleep(self._retry.pause(failures, wish_s=error.after_s))
+                await self._wait(self.terms.retry.pause(failures, wish_s=error.after_s))
+                if isinstance(error, Unreachable):
+                    # The target is going to be taken over anew: only by whom Kafka still takes for the owner.
+                    await self._note(self.job)
+
+    async def _wait(self, seconds: float) -> None:
+        wish = await self._wishes.within(self.job.id, seconds)
+        if wish is not None:
+            raise _Wished(wish)
 
     async def _note(self, job: Job) -> None:
         await self._producer.commit([record_of(job)])
         self.job = job
-        self.on_progress(job)
+        self._noted_at = monotonic()
+        self.terms.on_progress(job)
 
 
-def _take_up(config: Mapping[str, Any], job: Job) -> Job:
+def _take_up(config: Mapping[str, Any], job_id: str, sight: Sight | None) -> tuple[Job, Chooser]:
     """The job as it was last written down: read after its former runner is fenced, so that it cannot move any more."""
-    stored = find_job(config, job.id)
-    if stored.state is JobState.DONE:
-        raise Refused(f"replay {job.id} is done", code=PLAN_CHANGED)
-    there = Admin(config).topic_ids(stored.plan.topic_ids)
-    for topic, planned_id in stored.plan.topic_ids.items():
+    stored = find_job(config, job_id)
+    stored.on(Happening.BEGIN)
+    plan = stored.plan
+    there = Admin(config).topic_ids(plan.topic_ids)
+    for topic, planned_id in plan.topic_ids.items():
         if there.get(topic) != planned_id:
             raise Refused(f"{topic} was deleted since the plan was made", code=PLAN_CHANGED)
+    topics = sorted(plan.schemas)
+    for topic, print_ in fingerprints(plan.choice, topics, sight).items():
+        if plan.schemas[topic] != print_:
+            raise Refused(f"the schema of {topic} was changed since the plan was made", code=PLAN_CHANGED)
+    _check_still_held(config, stored)
+    return stored, Chooser(plan.extent, plan.choice, topics, sight)
+
+
+def _check_still_held(config: Mapping[str, Any], job: Job) -> None:
     with reading(config) as reader:
-        for partition, (start, _) in remaining(stored.plan.ranges, stored.next_offsets).items():
+        for partition, (start, _) in remaining(job.plan.ranges, job.next_offsets).items():
             low, _ = reader.bounds(partition)
             if low > start:
                 raise Refused(
                     f"{partition.topic}:{partition.number} no longer holds offsets {start} to {low - 1} of the plan",
                     code=PLAN_CHANGED,
                 )
-    return stored
-
-
-async def _batches(config: Mapping[str, Any], left: Ranges, size: int) -> AsyncGenerator[list[Message], None]:
-    """What is left, batch by batch. Raises Refused when retention takes records away before they are read."""
-    loop = asyncio.get_running_loop()
-    expected = {partition: start for partition, (start, _) in left.items()}
-    with (
-        reading(config) as reader,
-        reading(config) as watcher,  # the reader's own connection answers only when its fetch has ended
-        ThreadPoolExecutor(1, thread_name_prefix="replay") as thread,
-    ):
-        source = reader.read(left, batch=size)
-        while (messages := await loop.run_in_executor(thread, next, source, None)) is not None:
-            await loop.run_in_executor(thread, check_gaps, watcher, messages, expected)
-            yield list(messages)
-
-
-def check_gaps(watcher: Bounded, messages: Sequence[Message], expected: dict[Partition, int]) -> None:
-    """A gap between offsets is a transaction's marker, compaction, or records that retention has just deleted: in the
-    last case the partition begins behind it."""
-    gaps: dict[Partition, int] = {}
-    for message in messages:
-        topic, number, offset = origin_of(message)
-        partition = Partition(topic, number)
-        if offset > expected[partition]:
-            gaps.setdefault(partition, expected[partition])
-        expected[partition] = offset + 1
-    for partition, first in gaps.items():
-        low, _ = watcher.bounds(partition)
-        if low > first:
-            gone = f"{first} to {low - 1}"
-            name = f"{partition.topic}:{partition.number}"
-            raise Refused(f"{name} lost offsets {gone} while it was replayed", code=OFFSETS_GONE)
