@@ -27,7 +27,7 @@ def has_personal_fields(definition: Any) -> bool:
 
 
 def _masked(schema: Avro, value: Any, named: Named) -> Any:
-    if _is_personal(schema):
+    if is_personal(schema):
         return None if value is None else MASK
     schema = resolve(schema, named)
     if isinstance(schema, list):
@@ -50,9 +50,10 @@ def _record(schema: Avro, value: Mapping[str, Any], named: Named) -> dict[str, A
         name = field["name"]
         if name not in shown or shown[name] is None:
             continue
-        shown[name] = MASK if _is_personal(field) else _masked(field["type"], shown[name], named)
+        shown[name] = MASK if is_personal(field) else _masked(field["type"], shown[name], named)
     return shown
 
 
-def _is_personal(part: Any) -> bool:
+def is_personal(part: Any) -> bool:
+    """Whether this part of a schema itself is tagged."""
     return isinstance(part, Mapping) and PERSONAL in part.get(TAGS, ())

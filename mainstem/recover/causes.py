@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from mainstem.recover.letters import Letter
+from mainstem.recover.letterbox import Letter
 
 
 @dataclass(frozen=True, slots=True)

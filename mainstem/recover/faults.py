@@ -9,7 +9,6 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from mainstem.codec import headers as h
 from mainstem.event import Origin
@@ -21,7 +20,10 @@ _DIGITS = 18
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a record is a dead letter. What the one who wrote it did not say is None or empty."""
+    """Why a record is a dead letter. What the one who wrote it did not say is None or empty.
+
+    When and how often it failed is not part of it: thousands of letters have one fault.
+    """
 
     cause: str
     """A stable fingerprint: equal failures have it equal."""
@@ -31,8 +33,6 @@ class Fault:
     step: str | None = None
     part: str | None = None
     """The sink or stream that failed."""
-    first_failed_at: datetime | None = None
-    attempts: int | None = None
     stacktrace: str = ""
 
 
@@ -80,13 +80,21 @@ _DIALECTS = (
     ),
 )
 
+_SAID = (
+    dl.CAUSE,
+    dl.CODE,
+    dl.STAGE,
+    dl.CONNECTOR,
+    *(name for d in _DIALECTS for name in (d.topic, d.exception, d.message, d.stacktrace)),
+)
+"""The headers that a fault is read from."""
+
 
 def read_fault(headers: Mapping[str, bytes]) -> Fault:
     """The failure that a dead letter's headers tell; one without any such headers is `no reason given`."""
     dialect = _dialect(headers)
     message = h.text(headers, dialect.message) or "no reason given"
     exception = h.text(headers, dialect.exception)
-    attempts = text_number(headers.get(dl.ATTEMPTS, b""))
     return Fault(
         cause=h.text(headers, dl.CAUSE) or _fingerprint(exception or "", message),
         message=message,
@@ -94,10 +102,23 @@ def read_fault(headers: Mapping[str, bytes]) -> Fault:
         exception=exception,
         step=h.text(headers, dl.STAGE),
         part=h.text(headers, dl.CONNECTOR),
-        first_failed_at=h.parse_time(headers.get(dl.FIRST_FAILED_AT)),
-        attempts=attempts,
         stacktrace=h.text(headers, dialect.stacktrace) or "",
     )
+
+
+class FaultReader:
+    """Reads the faults of many letters; equal ones are one value, not thousands."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes | None, ...], Fault] = {}
+
+    def read(self, headers: Mapping[str, bytes]) -> Fault:
+        """As `read_fault`."""
+        said = tuple(headers.get(name) for name in _SAID)
+        fault = self._known.get(said)
+        if fault is None:
+            fault = self._known[said] = read_fault(headers)
+        return fault
 
 
 def read_origin(headers: Mapping[str, bytes]) -> Origin | None:

@@ -1,79 +1,58 @@
-"""The dead letters of one topic, and what has become of each: a projection of that topic and of `_mainstem.letters`."""
+"""Reads dead letters and what has become of them. Everything here blocks.
+
+The letters come first: a status that is read after its letter is never older than it.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mainstem.codec import headers as h
 from mainstem.codec.message import Message, origin_of
-from mainstem.errors import TOPIC_MISSING, Misconfigured
+from mainstem.errors import PLAN_CHANGED, TOPIC_MISSING, Misconfigured, Refused
 from mainstem.event import Origin, Partition
 from mainstem.flow.letter_status import TOPIC as STATUS_TOPIC
-from mainstem.flow.letter_status import WAITING, LetterStatus, read_status
+from mainstem.flow.letter_status import LetterStatus, read_status
 from mainstem.kafka.reader import Ranges, Reader, reading
-from mainstem.recover.faults import Fault, read_fault, read_origin, text_number
+from mainstem.recover.letterbox import (
+    UNTRACKED,
+    Content,
+    Identity,
+    Letter,
+    LetterBox,
+    Projection,
+    Scope,
+    identity_of,
+    parse_origin,
+    project,
+    scope_of,
+)
 
-UNTRACKED: Final = "untracked"
-"""The state of a letter that no sink of mainstem keeps account of: a stream's, or one that somebody else wrote."""
+__all__ = [
+    "UNTRACKED",
+    "Content",
+    "Identity",
+    "Letter",
+    "LetterBox",
+    "Scope",
+    "identity_of",
+    "parse_origin",
+    "project",
+    "read_boxes",
+    "read_contents",
+    "read_letters",
+    "read_statuses",
+    "scope_of",
+    "statuses_in",
+]
 
-Identity = tuple[str, Origin]
-"""An event's id and where it stood first: an id that was published twice can be two letters."""
-
-Scope = tuple[str, str]
-"""Whose order a letter belongs to: the topic that it came from, and the key's bytes in hex."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One dead letter: its latest copy, for one that was redriven in vain has several."""
-
-    place: Origin
-    """Where that copy stands in the dead-letter topic."""
-    origin: Origin
-    event_id: str
-    state: str
-    scope: Scope | None
-    """None for an untracked letter."""
-    fault: Fault
-    written_at: datetime
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    """All of them, those about the failure included."""
-
-    @property
-    def identity(self) -> Identity:
-        return (self.event_id, self.origin)
-
-    @property
-    def failed_at(self) -> datetime:
-        """When it failed first; when it was written, where nothing else is said."""
-        return self.fault.first_failed_at or self.written_at
-
-    @property
-    def redrive_count(self) -> int:
-        """How often it has been redriven."""
-        return text_number(h.as_dict(self.headers).get(h.REDRIVE_COUNT, b"")) or 0
-
-
-@dataclass(frozen=True)
-class LetterBox:
-    """All letters of a dead-letter topic, in the order in which they stood in their topics of origin."""
-
-    dlq: str
-    letters: tuple[Letter, ...]
-    missing: tuple[LetterStatus, ...] = ()
-    """Records that wait, says their sink, but whose letter the dead-letter topic does not hold (any more)."""
-    statuses_end: Mapping[Partition, int] | None = None
-    """How far `_mainstem.letters` was read: what happens to the letters from now on stands behind that."""
+READ_THROUGH: Final = 2000
+"""Offsets between two wanted records that are cheaper to read than to jump over."""
 
 
 def read_letters(config: Mapping[str, Any], dlq: str) -> LetterBox:
-    """Reads the topic and what became of its letters to their ends; blocks.
+    """Reads the topic and what became of its letters to their ends; the contents are left out (`read_contents`).
 
     Raises Misconfigured (MS-206) when there is no such topic; Unreachable.
     """
@@ -81,81 +60,69 @@ def read_letters(config: Mapping[str, Any], dlq: str) -> LetterBox:
 
 
 def read_boxes(config: Mapping[str, Any], dlqs: Sequence[str]) -> list[LetterBox]:
-    """As `read_letters`, for several topics at once.
-
-    The letters come first: a status that is read after its letter is never older than it.
-    """
-    messages: dict[str, list[Message]] = {dlq: [] for dlq in dlqs}
+    """As `read_letters`, for several topics at once."""
+    projections = {dlq: Projection(dlq) for dlq in dlqs}
     with reading(config) as reader:
-        for batch in reader.read(reader.whole(dlqs)):
+        letters = reader.whole(dlqs)
+        for batch in reader.read(letters):
             for message in batch:
-                messages[message.topic() or ""].append(message)
-        ranges = _status_ranges(reader)
-        statuses = _statuses(reader, ranges)
-    ends = {partition: end for partition, (_, end) in ranges.items()}
-    return [project(dlq, messages[dlq], statuses.get(dlq, {}), ends) for dlq in dlqs]
+                projections[message.topic() or ""].take(message)
+        statuses = _status_ranges(reader)
+        for status in statuses_in(reader, statuses):
+            if status.dlq in projections:
+                projections[status.dlq].note(status)
+    ends = _ends(letters)
+    return [
+        projection.box({p: end for p, end in ends.items() if p.topic == dlq}, _ends(statuses))
+        for dlq, projection in projections.items()
+    ]
 
 
 def read_statuses(config: Mapping[str, Any], dlq: str) -> Mapping[Identity, LetterStatus]:
-    """What has become of the letters of that topic, as far as sinks keep account of them; blocks."""
+    """What has become of the letters of that topic, as far as sinks keep account of them."""
     with reading(config) as reader:
-        return _statuses(reader, _status_ranges(reader)).get(dlq, {})
+        said = statuses_in(reader, _status_ranges(reader))
+        return {identity_of(status): status for status in said if status.dlq == dlq}
 
 
-def project(
-    dlq: str,
-    messages: Iterable[Message],
-    statuses: Mapping[Identity, LetterStatus],
-    statuses_end: Mapping[Partition, int] | None = None,
-) -> LetterBox:
-    """The letters that these messages and states make. Messages are in order within a partition."""
-    latest: dict[Identity, Letter] = {}
-    for message in messages:
-        letter = _letter(message, statuses)
-        latest[letter.identity] = letter
-    missing = [s for identity, s in statuses.items() if s.state == WAITING and identity not in latest]
-    letters = sorted(latest.values(), key=lambda letter: (letter.origin, letter.event_id))
-    return LetterBox(dlq, tuple(letters), tuple(missing), statuses_end)
+def statuses_in(reader: Reader, ranges: Ranges) -> Iterator[LetterStatus]:
+    """The statuses that stand there, in order."""
+    for messages in reader.read(ranges):
+        for message in messages:
+            value = message.value()
+            if value is not None:
+                yield read_status(value)
 
 
-def parse_origin(text: str) -> Origin:
-    """`topic:partition:offset` as a value. Raises ValueError."""
-    topic, *numbers = text.rsplit(":", 2)
-    place = [text_number(number.encode()) for number in numbers]
-    if not topic or len(place) != 2 or place[0] is None or place[1] is None:
-        raise ValueError(f"{text!r} is not topic:partition:offset")
-    return Origin(topic, place[0], place[1])
+def read_contents(reader: Reader, places: Collection[Origin]) -> dict[Origin, Content]:
+    """What stands at these places. Raises Refused (MS-402) when one of them is not held any more."""
+    wanted = set(places)
+    found: dict[Origin, Content] = {}
+    for ranges in stretches(wanted):
+        for messages in reader.read(ranges):
+            found |= {place: _content(message) for message in messages if (place := origin_of(message)) in wanted}
+    for place in wanted - found.keys():
+        raise Refused(f"the dead-letter topic no longer holds {place}", code=PLAN_CHANGED)
+    return found
 
 
-def scope_of(status: LetterStatus) -> Scope | None:
-    """Whose order the record belongs to."""
-    return None if status.scope is None else (parse_origin(status.origin).topic, status.scope)
+def stretches(places: Iterable[Origin]) -> list[Ranges]:
+    """Ranges that cover these places, to be read one after the other: gaps of more than READ_THROUGH are left out."""
+    offsets: dict[Partition, list[int]] = defaultdict(list)
+    for place in sorted(places):
+        offsets[Partition(place.topic, place.partition)].append(place.offset)
+    rounds: list[dict[Partition, tuple[int, int]]] = []
+    for partition, line in offsets.items():
+        begins = [n for n, offset in enumerate(line) if n == 0 or offset - line[n - 1] > READ_THROUGH]
+        for number, (begin, following) in enumerate(zip(begins, [*begins[1:], len(line)], strict=True)):
+            if number == len(rounds):
+                rounds.append({})
+            rounds[number][partition] = (line[begin], line[following - 1] + 1)
+    return list(rounds)
 
 
-def identity_of(status: LetterStatus) -> Identity:
-    """Which letter the status is about."""
-    return (status.event_id, parse_origin(status.origin))
-
-
-def _letter(message: Message, statuses: Mapping[Identity, LetterStatus]) -> Letter:
-    given = tuple((name, value or b"") for name, value in message.headers() or ())
-    headers = h.as_dict(given)
-    place = origin_of(message)
-    origin = read_origin(headers) or place
-    event_id = h.text(headers, h.ID) or f"kafka:{origin}"
-    status = statuses.get((event_id, origin))
-    return Letter(
-        place=place,
-        origin=origin,
-        event_id=event_id,
-        state=UNTRACKED if status is None else status.state,
-        scope=None if status is None else scope_of(status),
-        fault=read_fault(headers),
-        written_at=datetime.fromtimestamp(max(message.timestamp()[1], 0) / 1000, UTC),
-        key=message.key(),
-        value=message.value(),
-        headers=given,
-    )
+def _content(message: Message) -> Content:
+    return Content(message.value(), tuple((name, value or b"") for name, value in message.headers() or ()))
 
 
 def _status_ranges(reader: Reader) -> Ranges:
@@ -168,12 +135,5 @@ def _status_ranges(reader: Reader) -> Ranges:
         raise
 
 
-def _statuses(reader: Reader, ranges: Ranges) -> Mapping[str, dict[Identity, LetterStatus]]:
-    found: dict[str, dict[Identity, LetterStatus]] = defaultdict(dict)
-    for messages in reader.read(ranges):
-        for message in messages:
-            value = message.value()
-            if value is not None:
-                status = read_status(value)
-                found[status.dlq][identity_of(status)] = status
-    return found
+def _ends(ranges: Ranges) -> dict[Partition, int]:
+    return {partition: end for partition, (_, end) in ranges.items()}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
-from mainstem.recover.letters import Letter
+from pydantic import ConfigDict
+
+from mainstem.recover.letterbox import Letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,9 @@ class Selection:
 
     A selection that names nothing takes nothing, unless it says `everything`.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    """In a job's record a key may be any bytes."""
 
     causes: frozenset[str] = frozenset()
     codes: frozenset[str] = frozenset()

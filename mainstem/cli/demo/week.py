@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -19,6 +18,7 @@ from mainstem.recover import redrive as redriving
 from mainstem.recover.causes import CauseGroup, group_by_cause
 from mainstem.recover.letters import Letter, read_letters
 from mainstem.recover.selection import Selection
+from mainstem.recover.wishes import Wishes
 from mainstem.testing.payment_provider import PaymentProvider, baskets
 
 READY_S = 60.0
@@ -133,12 +133,15 @@ class Week:
         await asyncio.to_thread(self._company.add_account, NOT_IN_CHART)
         box = await asyncio.to_thread(read_letters, self._config, self._sink.dead_letters)
         plan = redriving.plan(box, Selection(causes=frozenset(group.cause for group in causes)))
-        redriven = await redriving.run(self._config, plan, redrive_id=secrets.token_hex(4), topic=self._sink.redrive)
+        job = redriving.planned(plan, box, redriving.Terms(who="the demo's operator"))
+        await redriving.JOBS.keep(self._config, job)
+        async with Wishes(self._config) as wishes:
+            ended = await redriving.run(self._config, job, wishes, redriving.Run(self._sink.redrive))
         settled = await asyncio.to_thread(
-            redriving.await_outcome, self._config, self._sink.dead_letters, redriven, timeout_s=QUIET_S
+            redriving.await_outcome, self._config, ended.job, ended.letters, timeout_s=QUIET_S
         )
-        self._say(f"{len(settled.delivered)} delivered, {len(settled.failed_again)} failed again")
-        return len(settled.delivered)
+        self._say(f"{settled.delivered} delivered, {len(settled.failed_again)} failed again")
+        return settled.delivered
 
     async def _result(
         self, refused: int, redriven: int, seconds: float, latency: tuple[float | None, float | None]

@@ -1,71 +1,90 @@
-"""What a sink made of the records that it was given again."""
+"""What a sink made of the letters that a redrive gave to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any, Final
 
-from mainstem.flow.letter_status import TOPIC, WAITING, LetterStatus, read_status
-from mainstem.kafka.reader import reading
-from mainstem.recover.letters import Identity, Letter, identity_of
-from mainstem.recover.redrive.running import Redriven
+from mainstem.event import Partition
+from mainstem.flow.letter_status import DELIVERED, DROPPED, TOPIC, WAITING, LetterStatus
+from mainstem.kafka.reader import Reader, reading
+from mainstem.recover.letterbox import Identity, identity_of
+from mainstem.recover.letters import statuses_in
+from mainstem.recover.redrive.job import Job
 
-_LOOK_EVERY_S: Final = 0.2
+LOOK_EVERY_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """The letters of a redrive by what has become of them."""
 
-    delivered: tuple[Letter, ...]
-    failed_again: tuple[Letter, ...]
-    open: tuple[Letter, ...]
-    """The sink has not said anything about these yet: it may be stopped, paused or busy."""
+    sent: int
+    said: Mapping[Identity, LetterStatus] = field(default_factory=dict)
+
+    @property
+    def delivered(self) -> int:
+        return self._in(DELIVERED)
+
+    @property
+    def dropped(self) -> int:
+        return self._in(DROPPED)
+
+    @property
+    def failed_again(self) -> list[LetterStatus]:
+        return [status for status in self.said.values() if status.state == WAITING]
+
+    @property
+    def open(self) -> int:
+        """The sink has not said anything about these yet: it may be stopped, paused or busy."""
+        return max(0, self.sent - len(self.said))
+
+    def _in(self, state: str) -> int:
+        return sum(status.state == state for status in self.said.values())
+
+
+class Outcome:
+    """Follows what is said of a redrive's letters: under its id or, for `letters`, under any."""
+
+    def __init__(self, reader: Reader, job: Job, letters: Collection[Identity] = ()) -> None:
+        self._reader = reader
+        self._job = job
+        self._letters = letters if isinstance(letters, set | frozenset) else set(letters)
+        self._at: dict[Partition, int] = dict(job.statuses_offsets)
+        self.said: dict[Identity, LetterStatus] = {}
+
+    def look(self) -> int:
+        """Reads what is new; gives of how many letters something is known now. Blocks."""
+        ends = {partition: end for partition, (_, end) in self._reader.whole([TOPIC]).items()}
+        for status in statuses_in(self._reader, {p: (self._at.get(p, 0), end) for p, end in ends.items()}):
+            if status.dlq == self._job.dlq:
+                identity = identity_of(status)
+                if status.redrive == self._job.id or identity in self._letters:
+                    self.said[identity] = status
+        self._at = ends
+        return len(self.said)
 
 
 def await_outcome(
     config: Mapping[str, Any],
-    dlq: str,
-    redriven: Redriven,
+    job: Job,
+    letters: Collection[Identity] = (),
     *,
     timeout_s: float,
-    on_progress: Callable[[int], object] = lambda letters: None,
+    on_progress: Callable[[int], object] = lambda settled: None,
 ) -> Settled:
-    """Waits until the sink has settled every letter or the time is up; blocks. `on_progress` gets how many more are."""
-    wanted = {letter.identity for letter in redriven.letters}
-    said: dict[Identity, LetterStatus] = {}
+    """Waits until the sink has settled every letter that it was given, or the time is up; blocks.
+
+    `letters` are those of this run, which somebody else may have settled; `on_progress` gets how many are settled.
+    """
     deadline = monotonic() + timeout_s
-    position = dict(redriven.statuses_end)
     with reading(config) as reader:
+        outcome = Outcome(reader, job, letters)
         while True:
-            ends = {partition: end for partition, (_, end) in reader.whole([TOPIC]).items()}
-            before = len(said)
-            for messages in reader.read({p: (position.get(p, 0), end) for p, end in ends.items()}):
-                values = [message.value() for message in messages]
-                statuses = [read_status(value) for value in values if value is not None]
-                said |= _about(dlq, wanted, statuses)
-            on_progress(len(said) - before)
-            position = ends
-            if len(said) == len(wanted) or monotonic() > deadline:
-                return settle(redriven.letters, said)
-            sleep(_LOOK_EVERY_S)
-
-
-def settle(letters: Iterable[Letter], said: Mapping[Identity, LetterStatus]) -> Settled:
-    """Sorts the letters by what was said of them since the redrive began."""
-    delivered, failed, still_open = [], [], []
-    for letter in letters:
-        status = said.get(letter.identity)
-        if status is None:
-            still_open.append(letter)
-        elif status.state == WAITING:
-            failed.append(letter)
-        else:
-            delivered.append(letter)
-    return Settled(tuple(delivered), tuple(failed), tuple(still_open))
-
-
-def _about(dlq: str, wanted: set[Identity], statuses: Iterable[LetterStatus]) -> dict[Identity, LetterStatus]:
-    return {identity_of(s): s for s in statuses if s.dlq == dlq and identity_of(s) in wanted}
+            known = outcome.look()
+            on_progress(known)
+            if known >= job.sent or monotonic() > deadline:
+                return Settled(job.sent, outcome.said)
+            sleep(LOOK_EVERY_S)

@@ -1,7 +1,8 @@
-"""What a redrive would do. No I/O.
+"""What a redrive, or a drop, would do. No I/O.
 
 A sink delivers a redriven record only if it is the first of its key that waits. So a redrive takes whole keys: with a
-selected letter go all letters of its key that wait, the oldest first.
+selected letter go all letters of its key that wait, the oldest first. A drop takes the selected letters and no others:
+they may leave their key's line from wherever they stand.
 """
 
 from __future__ import annotations
@@ -10,15 +11,25 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from mainstem.event import Origin
 from mainstem.flow.letter_status import WAITING
-from mainstem.recover.letters import Letter, LetterBox, Scope, parse_origin, scope_of
+from mainstem.recover.letterbox import UNTRACKED, Letter, LetterBox, Scope, parse_origin, scope_of
 from mainstem.recover.selection import Selection
 
 REDRIVE_CAP: Final = 5
 """A letter that came back so often needs a person to look at it, not another try."""
+
+
+class Deed(StrEnum):
+    """What is done with letters."""
+
+    REDRIVE = "redrive"
+    """Their sink is to try them again."""
+    DROP = "drop"
+    """Their sink is to give them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,8 @@ class RedrivePlan:
     """Selected, but delivered or dropped already, or never under a sink's account."""
     left_out: tuple[LeftOut, ...]
     hash: str
-    """Stands for exactly these letters in this order."""
+    """Stands for exactly this deed with these letters in this order."""
+    deed: Deed = Deed.REDRIVE
 
     @property
     def keys(self) -> int:
@@ -53,6 +65,11 @@ class RedrivePlan:
         """Letters that go only because an earlier or later one of their key was selected."""
         return sum(not self.selection.takes(letter) for letter in self.letters)
 
+    @property
+    def untracked(self) -> tuple[Letter, ...]:
+        """Selected letters that no sink keeps account of."""
+        return tuple(letter for letter in self.not_waiting if letter.state == UNTRACKED)
+
 
 def plan(box: LetterBox, selection: Selection, *, force: bool = False) -> RedrivePlan:
     """The letters that a redrive of this selection takes. `force` takes letters beyond REDRIVE_CAP too."""
@@ -61,7 +78,7 @@ def plan(box: LetterBox, selection: Selection, *, force: bool = False) -> Redriv
     gaps = _gaps(box)
     going: list[Letter] = []
     left_out: list[LeftOut] = []
-    for scope, line in _lines(box.letters, scopes).items():
+    for scope, line in lines_of(box.letters, scopes).items():
         reason = None
         for letter in line:
             reason = reason or _obstacle(letter, gaps.get(scope), force=force)
@@ -69,7 +86,7 @@ def plan(box: LetterBox, selection: Selection, *, force: bool = False) -> Redriv
                 going.append(letter)
             else:
                 left_out.append(LeftOut(letter, reason))
-    going.sort(key=lambda letter: (letter.origin, letter.event_id))
+    going.sort(key=standing)
     return RedrivePlan(
         dlq=box.dlq,
         selection=selection,
@@ -77,12 +94,33 @@ def plan(box: LetterBox, selection: Selection, *, force: bool = False) -> Redriv
         letters=tuple(going),
         not_waiting=tuple(letter for letter in selected if letter.state != WAITING),
         left_out=tuple(left_out),
-        hash=_hash(box.dlq, going),
+        hash=_hash(Deed.REDRIVE, box.dlq, going),
     )
 
 
-def _lines(letters: Iterable[Letter], scopes: set[Scope]) -> dict[Scope, list[Letter]]:
-    """The letters that wait, by key, oldest first: the box has them in that order."""
+def plan_drop(box: LetterBox, selection: Selection) -> RedrivePlan:
+    """The letters that a drop of this selection takes."""
+    selected = [letter for letter in box.letters if selection.takes(letter)]
+    going = [letter for letter in selected if letter.state == WAITING]
+    return RedrivePlan(
+        dlq=box.dlq,
+        selection=selection,
+        force=False,
+        letters=tuple(going),
+        not_waiting=tuple(letter for letter in selected if letter.state != WAITING),
+        left_out=(),
+        hash=_hash(Deed.DROP, box.dlq, going),
+        deed=Deed.DROP,
+    )
+
+
+def standing(letter: Letter) -> tuple[Origin, str]:
+    """The letter's place in the order in which a redrive goes: within a key, the order of their origins."""
+    return letter.origin, letter.event_id
+
+
+def lines_of(letters: Iterable[Letter], scopes: set[Scope]) -> dict[Scope, list[Letter]]:
+    """The letters of these keys that wait, by key, oldest first: `letters` are in that order."""
     lines: dict[Scope, list[Letter]] = defaultdict(list)
     for letter in letters:
         if letter.state == WAITING and letter.scope in scopes and letter.scope is not None:
@@ -109,6 +147,6 @@ def _obstacle(letter: Letter, gap: Origin | None, *, force: bool) -> str | None:
     return None
 
 
-def _hash(dlq: str, letters: Sequence[Letter]) -> str:
-    said = "\n".join([dlq, *(f"{letter.event_id} {letter.origin} {letter.place}" for letter in letters)])
+def _hash(deed: Deed, dlq: str, letters: Sequence[Letter]) -> str:
+    said = "\n".join([deed, dlq, *(f"{letter.event_id} {letter.origin} {letter.place}" for letter in letters)])
     return hashlib.sha256(said.encode()).hexdigest()[:16]

@@ -1,90 +1,78 @@
-"""Carries a redrive out: copies letters to the sink's redrive topic, a transaction at a time."""
+"""Carries a redrive out: gives letters to the sink's redrive topic, a transaction at a time.
+
+Each transaction holds the letters and the job's new position, so whoever goes on after a crash sends none of them
+again. Should a letter come twice all the same (two redrives of the same letters), its sink drops the second.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, Final
 
-from mainstem.codec import headers as h
-from mainstem.errors import PLAN_CHANGED, Misconfigured, Refused
-from mainstem.event import Partition
-from mainstem.flow.dead_letter import ERROR_HEADERS, FIRST_FAILED_AT, ORIGIN_HEADERS
+from mainstem.errors import PLAN_CHANGED, Fenced, MainstemError, Refused
+from mainstem.failpoint import failpoint
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
-from mainstem.recover.letters import Letter, read_letters
+from mainstem.recover.letterbox import Identity, Letter
+from mainstem.recover.letters import read_contents, read_letters
 from mainstem.recover.pace import Pace
-from mainstem.recover.redrive.planning import RedrivePlan, plan
+from mainstem.recover.redrive.canary import canary_fault, canary_of, canary_silence
+from mainstem.recover.redrive.job import JOBS, Job
+from mainstem.recover.redrive.outcome import LOOK_EVERY_S, Outcome, Settled
+from mainstem.recover.redrive.planning import Deed, RedrivePlan
+from mainstem.recover.redrive.records import dropped_record, partition_counts, redriven_record
+from mainstem.recover.replay.states import WISHED, Happening, JobState
+from mainstem.recover.wishes import Wish, Wishes
 
 BATCH_RECORDS: Final = 500
 """Records of one transaction: all of them become visible to the sink, or none."""
-
-_REWRITTEN: Final = {*ERROR_HEADERS, *ORIGIN_HEADERS, h.REDRIVE_ID, h.REDRIVE_COUNT}
-_GOES_ALONG: Final = {FIRST_FAILED_AT}
-"""Should it fail again, it is still since then that it waits."""
+CANARY_WAIT_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Redriven:
-    """What was given to the sink again. What it makes of that stands in `_mainstem.letters` behind `statuses_end`."""
+class Run:
+    """What one run is given besides its job."""
 
-    redrive_id: str
-    letters: Sequence[Letter]
-    statuses_end: Mapping[Partition, int] = field(default_factory=dict)
+    topic: str
+    """The sink's redrive topic."""
+    canary_wait_s: float = CANARY_WAIT_S
+    """How long the sink has to say what it makes of the canary."""
+    on_progress: Callable[[Job], object] = lambda job: None
 
 
-async def run(
-    config: Mapping[str, Any],
-    agreed: RedrivePlan,
-    *,
-    redrive_id: str,
-    topic: str,
-    records_s: float | None = None,
-    on_progress: Callable[[int], object] = lambda records: None,
-) -> Redriven:
-    """Redrives the plan into `topic`. Running it again is safe: the sink drops what no longer waits.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that ended: its job as it is then, and the letters that this run gave to the sink."""
 
-    Raises Refused (MS-402) when the letters are no longer those of the plan, Fenced when another redrive of the same
-    topic has begun, Unreachable when Kafka does not confirm; what was committed before that stays redriven.
+    job: Job
+    letters: frozenset[Identity]
+
+
+async def run(config: Mapping[str, Any], job: Job, wishes: Wishes, given: Run) -> Ended:
+    """Runs the job to its end or to a wish, or on from where it stopped.
+
+    Raises Refused (MS-402) when it is over already or its letters are no longer those of its plan, Fenced when somebody
+    else has taken it over, Unreachable when Kafka does not confirm; it can be resumed then.
     """
-    async with TransactionalProducer(config, f"mainstem.redrive.{agreed.dlq}") as producer:
-        box = await asyncio.to_thread(read_letters, config, agreed.dlq)
-        _check_still_true(agreed, plan(box, agreed.selection, force=agreed.force))
-        origins = {letter.origin.topic for letter in agreed.letters}
-        counts = await asyncio.to_thread(_partition_counts, config, topic, origins)
-        records = [redriven_record(letter, topic, redrive_id, counts) for letter in agreed.letters]
-        pace = Pace(records_s)
-        size = pace.batch(BATCH_RECORDS)
-        for start in range(0, len(records), size):
-            batch = records[start : start + size]
-            await producer.commit(batch)
-            on_progress(len(batch))
-            await pace.spend(len(batch))
-    return Redriven(redrive_id, agreed.letters, box.statuses_end or {})
-
-
-def redriven_record(letter: Letter, topic: str, redrive_id: str, partitions: Mapping[str, int]) -> Record:
-    """The original record again. `partitions` are the numbers of partitions by topic: where origin and redrive topic
-    have equally many, it goes to the partition of the same number, otherwise its key decides.
-
-    A record that came without an id is told the one under which it waits: at another place it would get another.
-    """
-    kept = original_headers(letter)
-    if not any(name == h.ID and value for name, value in kept):
-        kept.append((h.ID, letter.event_id.encode()))
-    origin = zip(ORIGIN_HEADERS, (str(part).encode() for part in letter.origin), strict=True)
-    kept += [(name, value) for name, value in letter.headers if name in _GOES_ALONG]
-    redrive = [(h.REDRIVE_ID, redrive_id.encode()), (h.REDRIVE_COUNT, str(letter.redrive_count + 1).encode())]
-    same = partitions.get(letter.origin.topic) == partitions[topic]
-    return Record(topic, letter.key, letter.value, [*kept, *origin, *redrive], letter.origin.partition if same else -1)
-
-
-def original_headers(letter: Letter) -> list[tuple[str, bytes]]:
-    """The record's headers without those that failing and redriving have added."""
-    return [(name, value) for name, value in letter.headers if name not in _REWRITTEN]
+    async with TransactionalProducer(config, JOBS.transactional_id(job.id)) as producer:
+        redrive = _Redrive(config, producer, wishes, given)
+        redrive.job = await asyncio.to_thread(JOBS.find, config, job.id)
+        try:
+            await redrive.run()
+        except Fenced:
+            raise
+        except (MainstemError, asyncio.CancelledError) as error:
+            said = str(error) if isinstance(error, MainstemError) else "interrupted"
+            if redrive.job.has_begun:
+                with suppress(MainstemError):  # the reason for stopping is the one to tell
+                    await producer.commit([JOBS.record(redrive.job.on(Happening.FAIL, said))])
+            raise
+    return Ended(redrive.job, frozenset(redrive.given))
 
 
 def plan_changed(agreed_hash: str, now: RedrivePlan) -> Refused:
@@ -95,16 +83,104 @@ def plan_changed(agreed_hash: str, now: RedrivePlan) -> Refused:
     )
 
 
-def _check_still_true(agreed: RedrivePlan, now: RedrivePlan) -> None:
-    if agreed.hash != now.hash:
-        raise plan_changed(agreed.hash, now)
+class _Redrive:
+    """One run. `job` is what has been written down last."""
 
+    job: Job
 
-def _partition_counts(config: Mapping[str, Any], topic: str, origins: set[str]) -> dict[str, int]:
-    """Raises Misconfigured when there is no redrive topic; a topic of origin may be gone, the letters are not."""
-    with reading(config) as reader:
-        counts = {topic: len(reader.partitions(topic))}
-        for origin in origins:
-            with suppress(Misconfigured):
-                counts[origin] = len(reader.partitions(origin))
-    return counts
+    def __init__(self, config: Mapping[str, Any], producer: TransactionalProducer, wishes: Wishes, given: Run) -> None:
+        self._config = config
+        self._producer = producer
+        self._wishes = wishes
+        self._run = given
+        self.given: set[Identity] = set()
+
+    async def run(self) -> None:
+        letters = await self._begin()
+        if self.job.is_a_canarys:
+            letters = await self._send_canary(letters)
+        if self.job.state is JobState.RUNNING:
+            wish = await self._send_all(letters)
+            await self._note(self.job.on(Happening.FINISH if wish is None else WISHED[wish]))
+
+    async def _begin(self) -> list[Letter]:
+        begun = self.job.on(Happening.BEGIN)
+        box = await asyncio.to_thread(read_letters, self._config, self.job.dlq)
+        if not self.job.has_begun:
+            now = self.job.plan_now(box)
+            if now.hash != self.job.plan:
+                raise plan_changed(self.job.plan, now)
+        left = self.job.left(box)
+        self._partitions = await asyncio.to_thread(self._count_partitions, left)
+        await self._note(begun)
+        return left
+
+    async def _send_canary(self, letters: Sequence[Letter]) -> list[Letter]:
+        """The other letters. The job does not run any more when the canary failed, or something was wished."""
+        first = canary_of(letters, self.job.terms.canary) if not self.job.canary_sent else []
+        if first:
+            await self._give(first, self.job.after_canary(first))
+        settled, wish = await self._await_canary()
+        fault = canary_fault(settled.sent, settled.failed_again)
+        if fault is not None:
+            await self._note(self.job.on(Happening.CANCEL, fault))
+        elif wish is not None:
+            await self._note(self.job.on(WISHED[wish]))
+        elif settled.open:
+            await self._note(self.job.on(Happening.FAIL, canary_silence(settled.open, settled.sent)))
+        else:
+            await self._note(self.job.passed())
+        going = {letter.identity for letter in first}
+        return [letter for letter in letters if letter.identity not in going]
+
+    async def _await_canary(self) -> tuple[Settled, Wish | None]:
+        deadline = monotonic() + self._run.canary_wait_s
+        wanted = frozenset(self.job.canary_sent)
+        with reading(self._config) as reader:
+            outcome = Outcome(reader, self.job, wanted)
+            while True:
+                known = await asyncio.to_thread(outcome.look)
+                wish = await self._wishes.within(self.job.id, LOOK_EVERY_S if known < len(wanted) else 0)
+                if known >= len(wanted) or wish is not None or monotonic() > deadline:
+                    return Settled(len(wanted), outcome.said), wish
+
+    async def _send_all(self, letters: Sequence[Letter]) -> Wish | None:
+        """What was wished meanwhile, or None when all is sent."""
+        pace = Pace(self.job.terms.records_s)
+        size = pace.batch(BATCH_RECORDS)
+        for start in range(0, len(letters), size):
+            batch = letters[start : start + size]
+            await self._give(batch, self.job.after(batch))
+            due_s = pace.due_s(len(batch)) if start + size < len(letters) else 0
+            wish = await self._wishes.within(self.job.id, due_s)
+            if wish is not None:
+                return wish
+        return None
+
+    async def _give(self, letters: Sequence[Letter], job: Job) -> None:
+        records = await asyncio.to_thread(self._records, letters)
+        failpoint("redrive.before_commit")
+        await self._note(job, records)
+        failpoint("redrive.after_commit")
+        self.given.update(letter.identity for letter in letters)
+
+    async def _note(self, job: Job, records: Sequence[Record] = ()) -> None:
+        await self._producer.commit([*records, JOBS.record(job)])
+        self.job = job
+        self._run.on_progress(job)
+
+    def _records(self, letters: Sequence[Letter]) -> list[Record]:
+        topic, redrive_id, terms = self._run.topic, self.job.id, self.job.terms
+        if self.job.deed is Deed.DROP:
+            return [
+                dropped_record(letter, topic, redrive_id, self._partitions, who=terms.who, because=terms.because)
+                for letter in letters
+            ]
+        with reading(self._config) as reader:
+            contents = read_contents(reader, [letter.place for letter in letters])
+        whole = [replace(letter, content=contents[letter.place]) for letter in letters]
+        return [redriven_record(letter, topic, redrive_id, self._partitions) for letter in whole]
+
+    def _count_partitions(self, letters: Sequence[Letter]) -> dict[str, int]:
+        with reading(self._config) as reader:
+            return partition_counts(reader, self._run.topic, {letter.origin.topic for letter in letters})

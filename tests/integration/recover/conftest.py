@@ -17,13 +17,15 @@ from mainstem.devstack import Stack
 from mainstem.errors import TARGET_REFUSES, Rejected, Unreachable
 from mainstem.flow.dead_letter import Failure, dead_letter, first_origin
 from mainstem.flow.letter_status import TOPIC as LETTERS
-from mainstem.flow.letter_status import WAITING, status_record
+from mainstem.flow.letter_status import WAITING, read_occasion, status_record
 from mainstem.kafka.positions import POSITIONS
 from mainstem.kafka.producer import DurableProducer
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
 from mainstem.kafka.topics import Admin, TopicSpec
+from mainstem.recover.redrive import TOPIC as REDRIVES
 from mainstem.recover.replay import TOPIC as REPLAYS
+from mainstem.recover.wishes import TOPIC as JOBS
 
 PARTITIONS = 3
 
@@ -61,7 +63,8 @@ class Shop:
 
     def status_of(self, message: Message, state: str) -> Record:
         event_id = h.as_dict(message.headers())[h.ID].decode()
-        return status_record(self.dlq, event_id, state, origin=first_origin(message), scope=message.key())
+        scope, occasion = message.key(), read_occasion(message.headers())
+        return status_record(self.dlq, event_id, state, origin=first_origin(message), scope=scope, occasion=occasion)
 
     def send(self, records: Sequence[Record]) -> None:
         async def sending() -> None:
@@ -103,7 +106,7 @@ def shop(stack: Stack) -> Iterator[Shop]:
     made = Shop(config, admin, f"{name}.journal", f"{name}.sold.v1")
     own = [made.topic, made.dlq, made.redrive]
     compacted = {"cleanup.policy": "compact"}
-    internal = [TopicSpec(topic, 1, config=compacted) for topic in (LETTERS, REPLAYS, POSITIONS)]
+    internal = [TopicSpec(topic, 1, config=compacted) for topic in (LETTERS, REPLAYS, REDRIVES, POSITIONS, JOBS)]
     admin.create([*(TopicSpec(topic, PARTITIONS) for topic in own), *internal])
     wait_until_led(config, [*own, *(spec.name for spec in internal)])
     yield made

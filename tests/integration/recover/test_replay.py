@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -21,17 +22,20 @@ from mainstem.recover.replay import (
     Deliver,
     Extent,
     Hole,
+    Into,
     Job,
     JobState,
     Outcome,
     Rejection,
     Request,
+    Terms,
     find_job,
     keep,
     plan,
     planned,
     run,
 )
+from mainstem.recover.wishes import Wishes
 from tests.integration.recover.conftest import PARTITIONS, Shop, ids
 
 pytestmark = pytest.mark.stack
@@ -52,21 +56,30 @@ class Target:
 
     @property
     def origins(self) -> list[Origin]:
-        return [origin_of(message) for message in self.got]
+        return origins_of(self.got)
 
 
-def request(shop: Shop, extent: Extent) -> Request:
-    return Request(shop.part, shop.dlq, [shop.topic], extent, "nothing")
+def origins_of(messages: Sequence[Message]) -> list[Origin]:
+    return [origin_of(message) for message in messages]
 
 
-def kept(shop: Shop, extent: Extent) -> Job:
-    job = planned(plan(shop.config, request(shop, extent)))
+def request(shop: Shop, extent: Extent, **more: Any) -> Request:
+    return Request(shop.part, shop.dlq, [shop.topic], extent, "nothing", **more)
+
+
+def kept(shop: Shop, extent: Extent, **more: Any) -> Job:
+    job = planned(plan(shop.config, request(shop, extent, **more)))
     asyncio.run(keep(shop.config, job))
     return job
 
 
 def replay(shop: Shop, job: Job, deliver: Deliver, batch_records: int = 10) -> Job:
-    return asyncio.run(run(shop.config, job, deliver, retry=QUICK, batch_records=batch_records))
+    return asyncio.run(running(shop, job, deliver, batch_records))
+
+
+async def running(shop: Shop, job: Job, deliver: Deliver, batch_records: int = 10) -> Job:
+    async with Wishes(shop.config) as wishes:
+        return await run(shop.config, job, Into(deliver), wishes, Terms(retry=QUICK, batch_records=batch_records))
 
 
 def in_order(origins: Sequence[Origin]) -> bool:
@@ -75,7 +88,7 @@ def in_order(origins: Sequence[Origin]) -> bool:
 
 
 def test_a_replay_delivers_exactly_its_ranges_in_order(shop: Shop) -> None:
-    everything = [origin_of(message) for message in shop.publish(EVENTS)]
+    everything = origins_of(shop.publish(EVENTS))
     extent = Extent(
         first={Partition(shop.topic, 0): 3, Partition(shop.topic, 1): 0}, last={Partition(shop.topic, 0): 9}
     )
@@ -107,7 +120,7 @@ def test_a_replay_leaves_the_live_groups_offsets_alone(shop: Shop) -> None:
 
 
 def test_a_replay_that_crashed_goes_on_without_skipping_or_starting_over(shop: Shop) -> None:
-    everything = [origin_of(message) for message in shop.publish(EVENTS)]
+    everything = origins_of(shop.publish(EVENTS))
     job = kept(shop, Extent())
     target = Target()
     batches: list[int] = []
@@ -163,7 +176,7 @@ def test_rejected_records_are_reported_and_not_dead_lettered(shop: Shop) -> None
 
 
 def test_a_target_that_is_down_is_waited_for_then_the_replay_stops_and_can_go_on(shop: Shop) -> None:
-    everything = [origin_of(message) for message in shop.publish(EVENTS)]
+    everything = origins_of(shop.publish(EVENTS))
     job = kept(shop, Extent())
     target = Target()
     failures: list[int] = []
@@ -187,7 +200,7 @@ def test_a_target_that_is_down_is_waited_for_then_the_replay_stops_and_can_go_on
 
 
 def test_whoever_resumes_a_replay_fences_the_one_that_still_runs_it(shop: Shop) -> None:
-    everything = [origin_of(message) for message in shop.publish(EVENTS)]
+    everything = origins_of(shop.publish(EVENTS))
     job = kept(shop, Extent())
     first, second = Target(), Target()
 
@@ -199,9 +212,9 @@ def test_whoever_resumes_a_replay_fences_the_one_that_still_runs_it(shop: Shop) 
             await go_on.wait()
             return await first(messages)
 
-        zombie = asyncio.create_task(run(shop.config, job, hanging, batch_records=10))
+        zombie = asyncio.create_task(running(shop, job, hanging))
         await asyncio.wait_for(began.wait(), 30)
-        done = await run(shop.config, job, second)
+        done = await running(shop, job, second)
         go_on.set()
         (result,) = await asyncio.gather(zombie, return_exceptions=True)
         assert isinstance(result, BaseException)
@@ -212,6 +225,31 @@ def test_whoever_resumes_a_replay_fences_the_one_that_still_runs_it(shop: Shop) 
     assert isinstance(error, Fenced)
     assert sorted(second.origins) == everything
     assert find_job(shop.config, job.id) == done
+
+
+def test_a_zombie_that_lost_its_target_does_not_take_it_back_from_its_successor(shop: Shop) -> None:
+    shop.publish(EVENTS)
+    job, calls = kept(shop, Extent()), []
+
+    async def race() -> BaseException:
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        async def lost(messages: Sequence[Message]) -> Outcome:
+            calls.append(len(messages))
+            began.set()
+            await go_on.wait()
+            raise Unreachable("the session was ended while the process was stopped")
+
+        zombie = asyncio.create_task(running(shop, job, lost))
+        await asyncio.wait_for(began.wait(), 30)
+        await running(shop, job, Target())
+        go_on.set()
+        (result,) = await asyncio.gather(zombie, return_exceptions=True)
+        assert isinstance(result, BaseException)
+        return result
+
+    assert isinstance(asyncio.run(race()), Fenced)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("what", ["again", "made anew"])

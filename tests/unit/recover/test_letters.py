@@ -25,7 +25,7 @@ def test_a_letter_tells_its_origin_its_failure_and_its_state() -> None:
     assert (found.key, found.value) == (b"k", b"a-value")
     assert found.scope == (TOPIC, b"k".hex())
     fault = found.fault
-    assert (fault.code, fault.step, fault.part, fault.attempts) == ("MS-105", "write", "shop.journal", 3)
+    assert (fault.code, fault.step, fault.part, found.attempts) == ("MS-105", "write", "shop.journal", 3)
     assert fault.message == "account 17 is closed"
     assert found.failed_at == AT
 
@@ -129,7 +129,7 @@ def test_headers_that_make_no_sense_cost_the_origin_and_not_the_letter() -> None
     (found,) = project(DLQ, [message], {}).letters
 
     assert found.origin == found.place
-    assert (found.fault.attempts, found.redrive_count) == (None, 0)
+    assert (found.attempts, found.redrive_count) == (None, 0)
     assert found.failed_at == found.written_at
 
 

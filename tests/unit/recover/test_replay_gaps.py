@@ -8,7 +8,7 @@ import pytest
 
 from mainstem.errors import OFFSETS_GONE, Refused
 from mainstem.event import Partition
-from mainstem.recover.replay.running import check_gaps
+from mainstem.recover.replay.reading import check_gaps
 from tests.unit.recover.letters import TOPIC, sold
 
 P0, P1 = Partition(TOPIC, 0), Partition(TOPIC, 1)
@@ -47,3 +47,8 @@ def test_kafka_is_asked_once_a_batch_and_only_about_gaps() -> None:
     check_gaps(begins, [sold(0, "a"), sold(2, "b"), sold(4, "c"), sold(0, "d", partition=1)], {P0: 0, P1: 0})
 
     assert begins.asked == [P0]
+
+
+def test_offsets_that_come_again_stop_the_replay() -> None:
+    with pytest.raises(Refused, match=f"{TOPIC}:0 was made anew"):
+        check_gaps(Begins({}), [sold(5, "a"), sold(0, "b")], {P0: 5})

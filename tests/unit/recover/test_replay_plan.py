@@ -8,8 +8,11 @@ import pytest
 
 from mainstem.event import Origin, Partition
 from mainstem.recover.replay import (
+    Choice,
     Extent,
+    Happening,
     Hole,
+    IntoFile,
     Manner,
     Outcome,
     Range,
@@ -19,7 +22,7 @@ from mainstem.recover.replay import (
     manner_of,
     planned,
 )
-from mainstem.recover.replay.jobs import KEPT_REJECTIONS, Job, JobState, read_job, record_of
+from mainstem.recover.replay.jobs import KEPT_REJECTIONS, Job, read_job, record_of
 from mainstem.recover.replay.ranges import freeze, remaining
 from mainstem.sdk.sink import Guarantee
 
@@ -96,7 +99,14 @@ def test_the_hash_stands_for_records_and_sink() -> None:
         made(topic_ids={"t.x.v1": "made again"}),
         made(by_event_time=True, extent_since=NOON),
     ]
-    assert len({plan.hash for plan in [made(), *others]}) == 5
+    others += [
+        made(choice=Choice(keys=("k",))),
+        made(choice=Choice(where=("k = 1",))),
+        made(choice=Choice(where=("k = 1",)), schemas={"t.x.v1": "another"}),
+        made(into=IntoFile("/exports/a.ndjson")),
+        made(into=IntoFile("/exports/a.ndjson", reveal=True)),
+    ]
+    assert len({plan.hash for plan in [made(), *others]}) == 10
 
 
 def test_the_plan_estimates_its_time_by_its_rate() -> None:
@@ -107,7 +117,8 @@ def test_the_plan_estimates_its_time_by_its_rate() -> None:
 def test_a_job_survives_its_record() -> None:
     rejection = Rejection(Origin("t.x.v1", 0, 4), "MS-105", "no")
     job = planned(made(extent_since=NOON, holes=(Hole(*P0, 0, 4, certain=True),)))
-    job = job.after(6, 1, Outcome(3, [rejection]), {P0: 7}).now(JobState.STOPPED, "MS-303 down")
+    job = job.after(6, 1, Outcome(3, [rejection]), {P0: 7})
+    job = job.on(Happening.BEGIN).on(Happening.FAIL, "MS-303 down")
 
     from_record = read_job(record_of(job).value or b"")
 
@@ -141,11 +152,21 @@ class Upserting:
     key = ("id",)
 
 
+class GuardedReplacing(Replacing):
+    version = "revision"
+
+
+class GuardedUpserting(Upserting):
+    version = "revision"
+
+
 @pytest.mark.parametrize(
     ("guarantee", "sink", "says"),
     [
         (Guarantee.EXACTLY_ONCE, Replacing(), "group of rows is replaced"),
         (Guarantee.EXACTLY_ONCE, Upserting(), "each row is written again"),
+        (Guarantee.EXACTLY_ONCE, GuardedReplacing(), "a group that holds a newer version is left"),
+        (Guarantee.EXACTLY_ONCE, GuardedUpserting(), "a row of a newer version is left"),
         (Guarantee.EXACTLY_ONCE, object(), "appended a second time"),
         (Guarantee.IDEMPOTENT, object(), "under its old id"),
         (Guarantee.AT_LEAST_ONCE, object(), "takes each for a new one"),
