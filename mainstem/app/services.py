@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from mainstem.codec.avro import Codec
 from mainstem.codec.registry import Registry
+from mainstem.flow.breaker import Breakers
 from mainstem.kafka.topics import Admin
 from mainstem.observe.board import Board
 from mainstem.observe.latency import Latencies
@@ -26,6 +27,12 @@ class Services:
     admin: Admin
     board: Board
     latencies: Latencies
+    breakers: Breakers = field(default_factory=Breakers)
+
+    @property
+    def member_config(self) -> Mapping[str, Any]:
+        """`config` for a member of a consumer group."""
+        return {**self.project.kafka.member_properties(), **self.config}
 
     @classmethod
     def of(cls, project: Project) -> Services:

@@ -6,14 +6,18 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mainstem.app.services import Services
-from mainstem.deliver.kafka_target import Group, KafkaTarget
+from mainstem.deliver.gate import Gate
+from mainstem.deliver.lane_worker import LaneWorker
+from mainstem.deliver.ledger import KafkaLedger
 from mainstem.deliver.outbox import Outbox
+from mainstem.deliver.persistence import PROBE_S
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
 from mainstem.deliver.report import Report
+from mainstem.deliver.tenure import PlainSink
 from mainstem.deliver.worker import SinkWorker
 from mainstem.errors import TOPIC_MISSING, Misconfigured
 from mainstem.flow.item import OnFailure
@@ -22,7 +26,7 @@ from mainstem.kafka.consumer import GroupConsumer
 from mainstem.kafka.transaction import TransactionalProducer
 from mainstem.project.discover import build_sink, find_mapping
 from mainstem.project.model import SinkSpec
-from mainstem.sdk.sink import Sink, SinkIdentity, Target, TransactionalSink
+from mainstem.sdk.sink import Sink, SinkIdentity, TransactionalSink
 
 
 def plan_of(services: Services, spec: SinkSpec) -> SinkPlan:
@@ -39,6 +43,7 @@ def plan_of(services: Services, spec: SinkSpec) -> SinkPlan:
         on_failure=OnFailure(spec.delivery.on_failure),
         retry=RetryPolicy(retry.attempts, retry.first_s, retry.max_s),
         batch_events=spec.batch.max_records,
+        max_parked_keys=spec.delivery.max_parked_keys,
     )
 
 
@@ -52,13 +57,15 @@ async def run_sink(services: Services, spec: SinkSpec, stop: asyncio.Event) -> N
         raise Misconfigured(f"{plan.part} reads {', '.join(sorted(missing))}: no such topic", code=TOPIC_MISSING)
     report = Report(plan, services.board, services.latencies)
     preparer = Preparer(plan, services.codec.decoder)
-    consumer = GroupConsumer(services.config, plan.group, plan.subscribed, batch=plan.batch_events)
-    async with (
-        _target(services, plan, connector, SinkIdentity(spec.integration, spec.name, topic_ids), consumer) as target,
-        Outbox(services.config, plan.part, target, topic_ids.get) as outbox,
-        consumer,
-    ):
-        worker = SinkWorker(plan, consumer, target, preparer, outbox, report)
+    consumer = GroupConsumer(
+        services.member_config,
+        plan.group,
+        plan.subscribed,
+        batch=plan.batch_events,
+        batch_bytes=spec.batch.max_bytes,
+    )
+    identity = SinkIdentity(spec.integration, spec.name, topic_ids)
+    async with _worker(services, plan, connector, Parts(consumer, preparer, report, identity)) as worker:
         watcher = asyncio.create_task(_stop_with(stop, worker))
         try:
             await worker.run()
@@ -66,28 +73,56 @@ async def run_sink(services: Services, spec: SinkSpec, stop: asyncio.Event) -> N
             watcher.cancel()
 
 
-async def _stop_with(stop: asyncio.Event, worker: SinkWorker) -> None:
+async def _stop_with(stop: asyncio.Event, worker: SinkWorker | LaneWorker) -> None:
     await stop.wait()
     worker.stop()
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What both kinds of workers are made of."""
+
+    consumer: GroupConsumer
+    preparer: Preparer
+    report: Report
+    identity: SinkIdentity
+
+
 @asynccontextmanager
-async def _target(
-    services: Services,
-    plan: SinkPlan,
-    connector: Sink | TransactionalSink,
-    identity: SinkIdentity,
-    consumer: GroupConsumer,
-) -> AsyncIterator[Target]:
+async def _worker(
+    services: Services, plan: SinkPlan, connector: Sink | TransactionalSink, parts: Parts
+) -> AsyncIterator[SinkWorker | LaneWorker]:
     if isinstance(connector, TransactionalSink):
-        async with connector.open(identity) as target:
-            yield target
-        return
+        async with _transactional(services, plan, connector, parts) as transactional:
+            yield transactional
+    else:
+        async with _plain(services, plan, connector, parts) as plain:
+            yield plain
+
+
+@asynccontextmanager
+async def _transactional(
+    services: Services, plan: SinkPlan, connector: TransactionalSink, parts: Parts
+) -> AsyncIterator[SinkWorker]:
+    async with (
+        connector.open(parts.identity) as target,
+        Outbox(services.config, plan.part, target, parts.identity.topic_ids.get) as outbox,
+        parts.consumer,
+    ):
+        yield SinkWorker(plan, parts.consumer, target, parts.preparer, outbox, parts.report)
+
+
+@asynccontextmanager
+async def _plain(services: Services, plan: SinkPlan, connector: Sink, parts: Parts) -> AsyncIterator[LaneWorker]:
     if plan.dlq is None:
         raise ValueError("a live worker has a dead-letter topic")
-    group = Group(consumer.group_metadata, consumer.committed)
+    name = connector.target_name() or plan.part
+    gate = Gate(services.breakers.of(name), PROBE_S)
     async with (
         connector.open() as write,
         TransactionalProducer(services.config, f"mainstem.{plan.part}.{uuid.uuid4().hex}") as producer,
+        parts.consumer,
     ):
-        yield KafkaTarget(services.config, plan.dlq, write, producer, group)
+        sink = PlainSink(write, gate, plan.dlq, name, connector.in_flight, connector.records_per_write)
+        ledger = KafkaLedger(services.config, plan.dlq, producer, parts.consumer)
+        yield LaneWorker(plan, parts.consumer, sink, ledger, parts.preparer, parts.report)

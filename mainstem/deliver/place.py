@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
+from mainstem.deliver.letters import letter_records
 from mainstem.deliver.plan import SinkPlan
-from mainstem.errors import RETRIES_EXHAUSTED, Misconfigured, Rejected, Retryable, Unreachable
-from mainstem.event import Origin, Partition
-from mainstem.flow.dead_letter import Failure, cause, dead_letter, first_origin
+from mainstem.errors import RETRIES_EXHAUSTED, Rejected, Retryable, Unreachable
+from mainstem.event import Partition
+from mainstem.failpoint import failpoint
+from mainstem.flow.dead_letter import Failure
 from mainstem.flow.item import Item, OnFailure
-from mainstem.flow.letter_status import DELIVERED, DROPPED, WAITING, status_record
-from mainstem.flow.settlement import Settlement
+from mainstem.flow.settlement import Settlement, blocked, too_many_parked
 from mainstem.kafka.record import Record
 from mainstem.sdk.sink import Advance, Claim, Letter, Mapped, ParkedKey, Progress, Target, Transaction
 
@@ -42,12 +43,16 @@ class Placement:
         async with self._target.transaction() as begun:
             transaction = _GivesUp(begun) if gives_up else begun
             waiting = await transaction.waiting(concerned) if concerned else {}
+            failpoint("sink.before_write")
             settlement = Settlement(waiting, self._plan.part)
             for item in items if concerned else ():
                 _find_line(item, waiting)
             if concerned or not await self._write_all(transaction, settlement, items):
                 await self._write(transaction, settlement, items)
+            self._check_cap(settlement, parked)
+            failpoint("sink.before_commit")
             await transaction.commit(self._progress(settlement, claims, ends))
+        failpoint("sink.after_commit")
         return settlement
 
     async def _write_all(self, transaction: Transaction, settlement: Settlement, items: Sequence[Item]) -> bool:
@@ -64,7 +69,7 @@ class Placement:
 
     async def _write(self, transaction: Transaction, settlement: Settlement, items: Sequence[Item]) -> None:
         if self._plan.on_failure is OnFailure.BLOCK and (refused := settlement.first_refused(items)):
-            raise _blocked(*refused)
+            raise blocked(*refused)
         admitted = settlement.admit(items)
         try:
             if admitted:
@@ -91,10 +96,19 @@ class Placement:
             return
         failure = Failure(error, self._plan.part, "write")
         if self._plan.on_failure is OnFailure.BLOCK:
-            raise _blocked(middle, failure)
+            raise blocked(middle, failure)
         settlement.settle(items[:at])
         settlement.refuse(middle, failure)
         await self._write(transaction, settlement, items[at + 1 :])
+
+    def _check_cap(self, settlement: Settlement, parked: Collection[ParkedKey]) -> None:
+        """Records of keys that are parked already may always join their lines. Raises Misconfigured (MS-214)."""
+        most = self._plan.max_parked_keys
+        if most is None or self._plan.on_failure is OnFailure.SKIP:
+            return
+        new = {item.scope for item in settlement.parked} - set(parked)
+        if new and len(parked) + len(new) > most:
+            raise too_many_parked(self._plan.part, len(parked))
 
     def _progress(
         self, settlement: Settlement, claims: Mapping[Partition, Claim], ends: Mapping[Partition, int]
@@ -104,21 +118,10 @@ class Placement:
             return Progress(advances)
         return Progress(
             advances,
-            self._letters(settlement, self._plan.dlq),
+            [_letter(item, record) for item, record in letter_records(settlement, self._plan.dlq)],
             [(item.scope, item.event_id) for item in settlement.parked],
             [(item.scope, item.event_id) for item in settlement.released],
         )
-
-    def _letters(self, settlement: Settlement, dlq: str) -> list[Letter]:
-        letters = []
-        for item, failure in settlement.letters:
-            letters.append(_letter(item, dead_letter(item.message, failure, dlq)))
-            why = cause(failure)
-            letters.append(_letter(item, _status(dlq, item, WAITING, why, failure.error.code.number)))
-        for item in settlement.released:
-            state = DROPPED if item.is_given_up else DELIVERED
-            letters.append(_letter(item, _status(dlq, item, state, None, None)))
-        return letters
 
 
 class _GivesUp:
@@ -156,17 +159,6 @@ def _find_line(item: Item, waiting: Mapping[ParkedKey, Sequence[str]]) -> None:
         and item.event_id in waiting.get(other, ())
     ):
         item.waits_under(other)
-
-
-def _blocked(item: Item, failure: Failure) -> Misconfigured:
-    error, place = failure.error, Origin(*item.partition, item.offset)
-    said = f"{place} is refused and on_failure is block: {error.cause}"
-    return Misconfigured(said, code=error.code, fix=error.fix)
-
-
-def _status(dlq: str, item: Item, state: str, why: str | None, code: str | None) -> Record:
-    origin = first_origin(item.message)
-    return status_record(dlq, item.event_id, state, origin=origin, cause=why, code=code, scope=item.scope.key)
 
 
 def _mapped(item: Item) -> Mapped:

@@ -29,6 +29,8 @@ class SinkPlan:
     on_failure: OnFailure = OnFailure.PARK
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     batch_events: int = 5000
+    max_parked_keys: int | None = None
+    """More than so many are not parked: the sink pauses. None: there is no end to it."""
     is_outdated: Callable[[], bool] = bool
     """Whether its settings are others now. A paused worker asks, and then ends to be built anew. Blocks; may raise."""
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mainstem.deliver.plan import SinkPlan
-from mainstem.errors import Fenced, MainstemError
+from mainstem.errors import TARGET_UNREACHABLE, Fenced, MainstemError, Unreachable
+from mainstem.flow.breaker import BreakerState
 from mainstem.flow.item import Item
-from mainstem.flow.settlement import Settlement
+from mainstem.flow.settlement import Outcomes
 from mainstem.observe import metrics
 from mainstem.observe.board import Board, State
 from mainstem.observe.bug import traceback_of
@@ -44,16 +45,19 @@ class Report:
         self._parked.set(parked)
         self._log.info("partitions taken over", partitions=partitions, parked_keys=parked)
 
-    def settled(self, settlement: Settlement, seconds: float, parked: int) -> None:
-        """A batch is durable in the target."""
+    def wrote(self, items: Sequence[Item], seconds: float) -> None:
+        """They are visible in the target, after a write of so many seconds."""
         self._write.observe(seconds)
+        self._observe_latency([item for item in items if not item.is_redriven])
+
+    def settled(self, outcomes: Outcomes, parked: int) -> None:
+        """What has become of these records is durable; so many keys are parked now."""
         self._parked.set(parked)
-        self._outcomes["delivered"].inc(len(settlement.delivered))
-        self._outcomes["dead_lettered"].inc(len(settlement.letters))
-        self._outcomes["duplicate"].inc(len(settlement.dropped))
-        self._outcomes["redriven"].inc(len(settlement.released))
-        self._observe_latency([item for item in settlement.delivered if not item.is_redriven])
-        for item, failure in settlement.letters:
+        self._outcomes["delivered"].inc(len(outcomes.delivered))
+        self._outcomes["dead_lettered"].inc(len(outcomes.letters))
+        self._outcomes["duplicate"].inc(len(outcomes.dropped))
+        self._outcomes["redriven"].inc(len(outcomes.released))
+        for item, failure in outcomes.letters:
             metrics.dead_letters.labels(self._plan.integration, self._plan.sink, failure.error.code.number).inc()
             self._log.warning(
                 "dead letter",
@@ -84,6 +88,16 @@ class Report:
     def waits(self, error: MainstemError) -> None:
         if self._board.report(self._plan.part, State.WAITING, error):
             self._log.warning("waiting", code=error.code.number, cause=error.cause, fix=error.fix)
+
+    def target(self, name: str, state: BreakerState) -> None:
+        """The target answers, or does not any more."""
+        metrics.target_open.labels(name).set(state is not BreakerState.CLOSED)
+
+    def waits_for_target(self) -> None:
+        """Nobody writes to the target for a while: it did not answer, perhaps to somebody else who writes to it."""
+        status = self._board.parts().get(self._plan.part)
+        if status is None or status.state is not State.WAITING:
+            self.waits(Unreachable(f"the target of {self._plan.part} does not answer", code=TARGET_UNREACHABLE))
 
     def pauses(self, error: MainstemError, bug: BaseException | None = None) -> None:
         """Says it once, with the traceback when it is a bug; it is tried again and again."""

@@ -5,39 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mainstem.codec.message import Message
+from mainstem.deliver import persistence
 from mainstem.deliver.outbox import Outbox
+from mainstem.deliver.persistence import Persistence, Stopped
 from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
 from mainstem.deliver.report import Report
-from mainstem.errors import (
-    FUNCTION_FAILED,
-    OFFSETS_GONE,
-    Fenced,
-    MainstemError,
-    Misconfigured,
-    Retryable,
-    Unreachable,
-)
+from mainstem.errors import PARKED_TOO_MANY, Fenced, Misconfigured, Retryable, Unreachable
 from mainstem.event import Partition
+from mainstem.failpoint import failpoint
 from mainstem.flow.item import Item
-from mainstem.flow.retry import RetryPolicy
 from mainstem.flow.settlement import Settlement
 from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
+from mainstem.kafka.gap import check_position
 from mainstem.sdk.sink import Claim, ParkedKey, Target
-
-PROBE_S = 10.0
-"""How often a paused sink looks whether the person has mended what it needs."""
-OUTAGE = RetryPolicy(first_s=0.2, max_s=10.0)
-"""For a target that does not answer: it costs no record an attempt, and it is back in use soon after it is back."""
-RETAKE_S = 2.0
-"""After being fenced: long enough for a zombie to hear from the group that it has lost its partitions."""
-
 
 NEVER = 1 << 63
 
@@ -64,10 +51,6 @@ class _Batch:
         return (self.messages[partition][-1].offset() or 0) + 1
 
 
-class Stopped(Exception):
-    """The worker was told to stop while it waited."""
-
-
 class SinkWorker:
     """Runs one sink until it is stopped. The parts that do I/O are given to it."""
 
@@ -91,13 +74,15 @@ class SinkWorker:
         self._generations: dict[Partition, int] = {}
         self._parked: set[ParkedKey] = set()
         self._is_stale = False
-        self._stopping = asyncio.Event()
+        self._persistence = Persistence(plan, report, self._doubt)
         self._settling: asyncio.Task[None] | None = None
-        self._retakes: set[asyncio.Task[None]] = set()
+        self._too_many: Misconfigured | None = None
+        """Why only redriven records are delivered, if so."""
+        self._later: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
         """Finishes the batches at hand, then leaves the group; a wait is broken off."""
-        self._stopping.set()
+        self._persistence.stop()
         self._consumer.leave()
 
     async def run(self) -> None:
@@ -112,7 +97,7 @@ class SinkWorker:
             if self._settling is not None:
                 self._settling.cancel()
                 await asyncio.gather(self._settling, return_exceptions=True)
-            for task in self._retakes:
+            for task in self._later:
                 task.cancel()
             self._report.stopped()
 
@@ -144,7 +129,9 @@ class SinkWorker:
             self._report.progress()  # another worker has them all
             return
         try:
-            await self._persist(lambda: self._claim(partitions), lambda: any(map(self._consumer.holds, partitions)))
+            await self._persistence.persist(
+                lambda: self._claim(partitions), lambda: any(map(self._consumer.holds, partitions))
+            )
             self._report.progress()
         except Fenced as error:
             await self._fenced(error, partitions)
@@ -154,58 +141,90 @@ class SinkWorker:
         wanted = [p for p in partitions if self._consumer.holds(p)]
         await self._consumer.hold(wanted)
         claims = await self._target.take_over(wanted)
+        failpoint("sink.taken_over")
         self._parked = set(await self._target.parked(self._plan.topics))
         for claim in claims:
-            await self._check_still_there(claim)
+            check_position(claim.partition, claim.next_offset, await self._consumer.bounds(claim.partition))
         self._outbox.post(wanted)
         generation = await self._consumer.start({claim.partition: claim.next_offset for claim in claims})
         for claim in claims:
             self._claims[claim.partition] = claim
             self._generations[claim.partition] = generation
+        if self._too_many is not None:
+            await self._start_live()
         self._report.owns(len(self._claims), len(self._parked))
-
-    async def _check_still_there(self, claim: Claim) -> None:
-        """Never jumps over records that retention has deleted before they were delivered, or back to the beginning."""
-        if claim.next_offset is None:
-            return
-        low, high = await self._consumer.bounds(claim.partition)
-        if not low <= claim.next_offset <= high:
-            raise Misconfigured(
-                f"{claim.partition.topic}:{claim.partition.number} holds offsets {low} to {high}, "
-                f"the next one to deliver is {claim.next_offset}",
-                code=OFFSETS_GONE,
-            )
 
     async def _prepare(self, batch: _Batch) -> None:
         async def once() -> None:
             due = [message for p, group in batch.messages.items() if p in self._claims for message in group]
             batch.items = await asyncio.to_thread(self._preparer.prepare, due)
 
-        await self._persist(once, lambda: any(partition in self._claims for partition in batch.messages))
+        await self._persistence.persist(once, lambda: any(partition in self._claims for partition in batch.messages))
 
     async def _deliver(self, batch: _Batch, done: Callable[[], None]) -> None:
         async def once() -> None:
             if self._is_stale:
                 await self._renew()
-            due, ends = self._due(batch)
-            if due:
-                try:
-                    await self._settle(due, ends, gives_up=self._plan.retry.is_exhausted(batch.refusals))
-                except Unreachable:
-                    raise  # an outage consumes no attempt of any record
-                except Retryable:
-                    batch.refusals += 1
+            try:
+                await self._settle_due(batch)
+            except Misconfigured as error:
+                if error.code is not PARKED_TOO_MANY:
                     raise
+                await self._hold_live(error)
+                await self._settle_due(batch)
 
         while True:
             try:
-                await self._persist(once, lambda: bool(self._due(batch)[0]))
-                self._report.progress()
+                await self._persistence.persist(once, lambda: bool(self._due(batch)[0]))
+                self._progress()
             except Fenced as error:
                 # Only those partitions are gone: the records of the others in this batch are still to be delivered.
                 await self._fenced(error, self._claims.keys() & batch.messages.keys())
             else:
                 return done()
+
+    async def _settle_due(self, batch: _Batch) -> None:
+        due, ends = self._due(batch)
+        if due:
+            try:
+                await self._settle(due, ends, gives_up=self._plan.retry.is_exhausted(batch.refusals))
+            except Unreachable:
+                raise  # an outage consumes no attempt of any record
+            except Retryable:
+                batch.refusals += 1
+                raise
+
+    async def _hold_live(self, error: Misconfigured) -> None:
+        """There are too many parked keys: only redriven records, which can lower the number, are delivered.
+
+        Live ones are fetched again when it has fallen, and now and then to see whether they would be taken by now.
+        """
+        live = [partition for partition in self._claims if partition.topic != self._plan.redrive]
+        await self._consumer.hold(live)
+        self._generations |= dict.fromkeys(live, NEVER)
+        self._too_many = error
+        self._report.pauses(error)
+        self._do_later(self._probe_live(error))
+
+    async def _probe_live(self, error: Misconfigured) -> None:
+        await asyncio.sleep(persistence.PROBE_S)
+        if self._too_many is error:
+            await self._start_live()
+
+    async def _start_live(self) -> None:
+        self._too_many = None
+        held = {p: claim.next_offset for p, claim in self._claims.items() if self._generations[p] == NEVER}
+        generation = await self._consumer.start(held)
+        self._generations |= {partition: generation for partition in held if partition in self._claims}
+
+    def _progress(self) -> None:
+        if self._too_many is None:
+            self._report.progress()
+
+    def _do_later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     def _due(self, batch: _Batch) -> tuple[Sequence[Item], dict[Partition, int]]:
         """What is ours, fetched since we have it, and not delivered yet; and the next offsets after it."""
@@ -239,7 +258,8 @@ class SinkWorker:
         for partition, end in ends.items():
             self._claims[partition] = replace(self._claims[partition], next_offset=end)
         self._parked.update(item.scope for item in settlement.parked)
-        self._report.settled(settlement, time.perf_counter() - began, len(self._parked))
+        self._report.wrote(settlement.delivered, time.perf_counter() - began)
+        self._report.settled(settlement, len(self._parked))
         await self._after(settlement, ends)
 
     async def _after(self, settlement: Settlement, ends: dict[Partition, int]) -> None:
@@ -247,6 +267,8 @@ class SinkWorker:
         self._outbox.post(written)
         if settlement.released:
             self._parked = set(await self._target.parked(self._plan.topics))
+            if self._too_many is not None and len(self._parked) < (self._plan.max_parked_keys or NEVER):
+                await self._start_live()
         await self._consumer.commit(ends)  # for lag displays only: the offsets that count are in the target
 
     async def _leave(self, partitions: Collection[Partition]) -> None:
@@ -255,63 +277,22 @@ class SinkWorker:
             self._generations.pop(partition, None)
         await self._outbox.leave(list(partitions))
 
-    async def _persist(self, attempt: Callable[[], Awaitable[Any]], is_ours: Callable[[], bool]) -> None:
-        """Attempts until it works, or is not ours any more. A record is never given up for a target's fault.
-
-        Raises Fenced.
-        """
-        failures = 0
-        while is_ours():
-            try:
-                await attempt()
-            except Fenced:
-                raise
-            except Retryable as error:
-                failures += 1
-                self._is_stale = self._is_stale or isinstance(error, Unreachable)
-                self._report.waits(error)
-                policy = OUTAGE if isinstance(error, Unreachable) else self._plan.retry
-                await self._wait(policy.pause(failures, wish_s=error.after_s))
-            except MainstemError as error:
-                self._is_stale = True
-                self._report.pauses(error)
-                await self._wait(PROBE_S)
-                await self._stop_if_outdated()
-            except Exception as error:  # noqa: BLE001 - the boundary to connectors: a bug pauses and keeps the record
-                self._is_stale = True
-                bug = Misconfigured(f"{self._plan.part} failed with {type(error).__name__}", code=FUNCTION_FAILED)
-                self._report.pauses(bug, error)
-                await self._wait(PROBE_S)
-            else:
-                return
+    def _doubt(self) -> None:
+        """Nobody knows whether the last transaction was committed: the target is asked before the next one."""
+        self._is_stale = True
 
     async def _fenced(self, error: Fenced, work: Collection[Partition]) -> None:
         """Leaves what is another's. Should the group say later that it is ours all the same, takes it over anew."""
         gone = [Partition(*p) for p in error.partitions if p in work] or list(work)
         await self._leave(gone)
         self._report.fenced(error)
-        task = asyncio.create_task(self._retake(gone))
-        self._retakes.add(task)
-        task.add_done_callback(self._retakes.discard)
+        self._do_later(self._retake(gone))
 
     async def _retake(self, partitions: Sequence[Partition]) -> None:
-        await asyncio.sleep(RETAKE_S)
+        await asyncio.sleep(persistence.RETAKE_S)
         still = [p for p in partitions if self._consumer.holds(p) and p not in self._claims]
         if still:
             self._consumer.announce(Assigned(still))
-
-    async def _stop_if_outdated(self) -> None:
-        """The person may have corrected a secret: it is read by whoever builds the sink anew."""
-        if await asyncio.to_thread(self._plan.is_outdated):
-            self.stop()
-            raise Stopped
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
-        raise Stopped
 
 
 def _is_behind(now: Claim, before: Claim) -> bool:

@@ -7,8 +7,7 @@ and is dropped: a second redrive is a no-op.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 
 from mainstem.flow.dead_letter import Failure
@@ -31,52 +30,73 @@ class Verdict(Enum):
     """An earlier one of its key waits."""
 
 
-@dataclass
 class Lines:
-    """The event ids that wait, by key, as far as the transaction has come."""
+    """The event ids that wait, by key, as far as the decisions have come."""
 
-    waiting: dict[ParkedKey, list[str]]
-    refused: set[tuple[ParkedKey, str]] = field(default_factory=set)
-    """Redriven records that failed again: a second copy of one in the same transaction would only fail once more."""
+    def __init__(self, waiting: Mapping[ParkedKey, Iterable[str]]) -> None:
+        self._lines = {key: dict.fromkeys(line) for key, ids in waiting.items() if (line := list(ids))}
+        self._refused: set[tuple[ParkedKey, str]] = set()
+        """Redriven records that failed again: a second copy in the same transaction would only fail once more."""
+
+    def __len__(self) -> int:
+        """How many keys are parked."""
+        return len(self._lines)
+
+    def __contains__(self, key: ParkedKey) -> bool:
+        return key in self._lines
+
+    def waits(self, key: ParkedKey, event_id: str) -> bool:
+        return event_id in self._lines.get(key, ())
 
     def copy(self, items: Iterable[Item]) -> Lines:
         """The part that these items can see or change."""
-        return Lines({item.scope: list(self.waiting.get(item.scope, ())) for item in items}, set(self.refused))
+        copy = Lines({item.scope: self._lines.get(item.scope, ()) for item in items})
+        copy._refused = set(self._refused)
+        return copy
 
     def judge(self, item: Item) -> Verdict:
-        """The record's verdict, and the lines as they are when it is carried out."""
+        """The record's verdict. Changes nothing: `carry_out` does."""
+        line = self._lines.get(item.scope, ())
+        waits = item.event_id in line
         if item.is_redriven:
-            return self._judge_redriven(item)
-        line = self.waiting.get(item.scope, ())
-        if item.event_id in line:
+            return self._judge_redriven(item, waits)
+        if waits:
             return Verdict.DROP
-        verdict = Verdict.FAILED if isinstance(item.outcome, Failure) else Verdict.DELIVER
         if line:
-            verdict = Verdict.BEHIND
-        if verdict is not Verdict.DELIVER:
-            self.refuse(item)
-        return verdict
+            return Verdict.BEHIND
+        return Verdict.FAILED if isinstance(item.outcome, Failure) else Verdict.DELIVER
 
-    def _judge_redriven(self, item: Item) -> Verdict:
-        line = self.waiting.get(item.scope, [])
-        if item.event_id not in line:
+    def _judge_redriven(self, item: Item, waits: bool) -> Verdict:
+        if not waits:
             return Verdict.DROP
         if item.is_given_up:
-            line.remove(item.event_id)
             return Verdict.DISCARD
-        if (item.scope, item.event_id) in self.refused:
+        if (item.scope, item.event_id) in self._refused:
             return Verdict.DROP
-        if line[0] != item.event_id:
+        if next(iter(self._lines[item.scope])) != item.event_id:
             return Verdict.BEHIND
-        if isinstance(item.outcome, Failure):
+        return Verdict.FAILED if isinstance(item.outcome, Failure) else Verdict.DELIVER
+
+    def carry_out(self, item: Item, verdict: Verdict) -> None:
+        """The lines as they are when the verdict has come true."""
+        if item.is_redriven and verdict in {Verdict.DELIVER, Verdict.DISCARD}:
+            self._release(item)
+        elif verdict is Verdict.FAILED or (verdict is Verdict.BEHIND and not item.is_redriven):
             self.refuse(item)
-            return Verdict.FAILED
-        line.pop(0)
-        return Verdict.DELIVER
 
     def refuse(self, item: Item) -> None:
         """It waits from now on, behind those of its key that wait already; a redriven one goes on waiting."""
         if item.is_redriven:
-            self.refused.add((item.scope, item.event_id))
+            self._refused.add((item.scope, item.event_id))
         else:
-            self.waiting.setdefault(item.scope, []).append(item.event_id)
+            self._lines.setdefault(item.scope, {})[item.event_id] = None
+
+    def may_be_tried_again(self, item: Item) -> None:
+        """It is known to have failed, so a copy that comes now was sent with that knowledge."""
+        self._refused.discard((item.scope, item.event_id))
+
+    def _release(self, item: Item) -> None:
+        line = self._lines[item.scope]
+        del line[item.event_id]
+        if not line:
+            del self._lines[item.scope]

@@ -39,6 +39,12 @@ table_records = Gauge(
     "mainstem_table_records", "Records of a reference table.", ["integration", "table"], registry=_registry
 )
 parked_keys = Gauge("mainstem_parked_keys", "Keys with waiting records.", ["integration", "sink"], registry=_registry)
+target_open = Gauge(
+    "mainstem_target_open",
+    "1 while nobody writes to a target because it does not answer (an open circuit breaker), else 0.",
+    ["target"],
+    registry=_registry,
+)
 freshness = Gauge(
     "mainstem_freshness_seconds",
     "Age, when it became visible, of the newest event delivered.",

@@ -46,6 +46,10 @@ def _steps_named_twice(made: Integration) -> Iterator[Finding]:
             message = f"the name `{part.name}` is taken on line {first[part.name].line}"
             yield error(place, message, fix="rename one of them: metrics, groups and topics carry the name")
         first.setdefault(part.name, place)
+    for sink in made.sinks:
+        if sink.group == names.sources_group(made.name):
+            message = f"a sink cannot be called `{sink.name}`: its group would be that of the integration's sources"
+            yield error(_place(sink, "name"), message, fix="give it another name")
     seen: set[str] = set()
     for number, stream in enumerate(made.streams):
         if stream in seen:

@@ -38,6 +38,8 @@ class Delivery(Settings):
     """park: the record and all later ones of its key wait; skip: this record only; block: the sink stops."""
     retry: Retry = Retry()
     """How a record is tried again."""
+    max_parked_keys: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """Keys that may wait at once. When a record of one more is refused, the sink pauses instead of parking it."""
 
 
 class BatchLimits(Settings):
@@ -45,6 +47,9 @@ class BatchLimits(Settings):
 
     max_records: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     """Records in one batch: at 5,000 rows a binary COPY is about as fast as it gets."""
+    max_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 8 << 20
+    """Bytes of keys, values and headers in one batch, uncompressed; one record that is larger passes alone. A worker
+    holds two batches, each several times as large when it is decoded."""
 
 
 class Promise(Settings):

@@ -33,18 +33,34 @@ class Mapped(NamedTuple):
 
 
 class Write(Protocol):
-    """Writes a batch in order. Returning means that all of it is delivered.
+    """Writes records in order. Returning means that all of them are delivered.
 
-    Raises Rejected when the target refuses one of the records (the runtime then bisects), Retryable, or Misconfigured.
+    Raises Rejected when the target refuses one of the records (the runtime then bisects), Retryable when the target
+    says "later" (it costs these records an attempt), Unreachable when it does not answer at all (it costs none, and
+    nobody writes to it for a while), or Misconfigured. Several writes are under way at once where the sink says so.
     """
 
     async def __call__(self, records: Sequence[Mapped]) -> None: ...
 
 
 class Sink(Settings, ABC):
-    """A sink that writes batches at least once. Its settings are its fields; what it opens lives in `open`."""
+    """A sink that writes at least once. Its settings are its fields; what it opens lives in `open`.
+
+    A crash repeats what was in flight and what was not committed yet; a record's event has the same id and revision
+    each time, which make its idempotency key. The order within a key is kept, whatever is in flight.
+    """
 
     guarantee: ClassVar[Guarantee] = Guarantee.AT_LEAST_ONCE
+    in_flight: ClassVar[int] = 1
+    """Writes under way at once, none of which has a key in common with another. 1 is right for a file."""
+    records_per_write: ClassVar[int | None] = None
+    """At most so many in one write. None: as many as there are, up to the integration's `batch.max_records`. One is
+    right where each record is a request of its own: it then fails, and is tried again, for itself."""
+
+    def target_name(self) -> str | None:
+        """What it writes to, by a name (a host and port, say): if that does not answer, all sinks that name it wait
+        together. None: nobody else writes to it."""
+        return None
 
     @abstractmethod
     def open(self) -> AbstractAsyncContextManager[Write]:
@@ -149,6 +165,8 @@ class SinkIdentity:
     sink: str
     topic_ids: Mapping[str, str] = field(default_factory=dict)
     """Kafka's id of each topic: a topic that was deleted and made again is another topic."""
+    is_beside_live: bool = False
+    """Whether somebody else, the live worker, may write the same keys at the same time: a replay."""
 
     @property
     def name(self) -> str:

@@ -240,7 +240,7 @@ async def test_a_truncated_record_is_dead_lettered(demo: DemoCopy, services: Ser
 async def test_a_missing_table_pauses_the_sink_and_nothing_is_given_up(
     demo: DemoCopy, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mainstem.deliver.worker.PROBE_S", 0.2)
+    monkeypatch.setattr("mainstem.deliver.persistence.PROBE_S", 0.2)
     async with running(demo, services):
         await publish(demo, [payment(n) for n in range(10)], services)
         await until(lambda: count(demo) == 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mainstem import Event, Partition, Rejected, Row, SinkIdentity, Target
@@ -15,12 +15,13 @@ from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
 from mainstem.flow.item import Item, OnFailure
+from mainstem.flow.letter_status import DROPPED, LetterStatus, read_status
 from mainstem.flow.letter_status import TOPIC as STATUSES
-from mainstem.flow.letter_status import LetterStatus, read_status
 from mainstem.flow.settlement import Settlement
 from mainstem.kafka.record import Record
-from mainstem.recover.letters import Letter, identity_of, project
-from mainstem.recover.redrive import redriven_record
+from mainstem.recover.edit import edited_record
+from mainstem.recover.letters import Letter, LetterBox, identity_of, project
+from mainstem.recover.redrive import dropped_record, redriven_record
 from mainstem.testing.memory_registry import MemoryRegistry
 from mainstem.testing.memory_target import MemorySink, MemoryStore
 from mainstem.testing.memory_topics import MemoryTopics
@@ -108,17 +109,37 @@ class World:
             self.topics.append(Record(letter.topic, letter.key, letter.value, letter.headers) for letter in letters)
             await target.forget_letters(partition, 1_000_000)
 
-    def redrive(self, letters: Sequence[Letter]) -> None:
-        self.topics.append(redriven_record(letter, REDRIVE, "r1", {REDRIVE: 1}) for letter in letters)
+    def redrive(self, letters: Sequence[Letter], redrive_id: str = "r1") -> None:
+        self.topics.append(redriven_record(letter, REDRIVE, redrive_id, {REDRIVE: 1}) for letter in letters)
+
+    def drop(self, letters: Sequence[Letter], *, who: str = "ann", because: str = "a test") -> None:
+        """Asks the sink to give these up."""
+        self.topics.append(
+            dropped_record(letter, REDRIVE, "d1", {REDRIVE: 1}, who=who, because=because) for letter in letters
+        )
+
+    def edit(self, letter: Letter, n: int) -> None:
+        """A new version of the letter, which says another number."""
+        value = ENCODER.encode({"n": n, "text": ""}) or b""
+        self.topics.append([edited_record(letter, value, "ann")])
+
+    def box(self) -> LetterBox:
+        """The dead letters, with how far their topic was read."""
+        end = {Partition(DLQ, 0): len(self.topics.read(DLQ))}
+        return replace(project(DLQ, self.topics.read(DLQ), self.statuses()), end=end)
 
     def letters(self) -> tuple[Letter, ...]:
-        return project(DLQ, self.topics.read(DLQ), self.statuses()).letters
+        return self.box().letters
 
     def statuses(self) -> Mapping[Any, LetterStatus]:
         return {identity_of(s): s for m in self.topics.read(STATUSES) for s in [read_status(m.value() or b"")]}
 
     def waiting(self) -> list[str]:
         return [parked.event_id for line in self.store.contents.parked.values() for parked in line]
+
+    def dropped(self) -> set[str]:
+        """The events that operators have given up, as the sink says."""
+        return {status.event_id for status in self.statuses().values() if status.state == DROPPED}
 
     def delivered(self) -> list[int]:
         return [row["n"] for row in self.store.rows]

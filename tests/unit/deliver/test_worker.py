@@ -9,22 +9,30 @@ from typing import Any
 import pytest
 
 from mainstem import Misconfigured, Retryable
-from mainstem.deliver import worker as working
+from mainstem.deliver import persistence
 from mainstem.deliver.worker import SinkWorker
-from mainstem.errors import FUNCTION_FAILED, OFFSETS_GONE, RETRIES_EXHAUSTED, TARGET_REFUSES, Fenced, Unreachable
+from mainstem.errors import (
+    FUNCTION_FAILED,
+    OFFSETS_GONE,
+    PARKED_TOO_MANY,
+    RETRIES_EXHAUSTED,
+    TARGET_REFUSES,
+    Fenced,
+    Unreachable,
+)
 from mainstem.flow.item import OnFailure
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.consumer import Failed
 from mainstem.observe.board import State
 from mainstem.testing.memory_target import MemoryTarget, MemoryTransaction
-from tests.unit.deliver.worker_rig import IDENTITY, P0, P1, Rig
+from tests.unit.deliver.worker_rig import IDENTITY, P0, P1, R0, Rig
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "PROBE_S", 0.001)
-    monkeypatch.setattr(working, "RETAKE_S", 0.001)
-    monkeypatch.setattr(working, "OUTAGE", RetryPolicy(first_s=0.001, max_s=0.001))
+    monkeypatch.setattr(persistence, "PROBE_S", 0.001)
+    monkeypatch.setattr(persistence, "RETAKE_S", 0.001)
+    monkeypatch.setattr(persistence, "OUTAGE", RetryPolicy(first_s=0.001, max_s=0.001))
 
 
 class Faults:
@@ -290,7 +298,7 @@ async def test_a_rebalance_waits_for_the_batch_under_way(faults: Faults) -> None
 
 
 async def test_a_stop_breaks_a_wait_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "OUTAGE", RetryPolicy(first_s=3600, max_s=3600))
+    monkeypatch.setattr(persistence, "OUTAGE", RetryPolicy(first_s=3600, max_s=3600))
     rig = Rig()
     rig.publish(1)
     async with rig.running():
@@ -307,7 +315,7 @@ async def test_a_stop_breaks_a_wait_and_loses_nothing(monkeypatch: pytest.Monkey
 
 
 async def test_a_stop_breaks_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "PROBE_S", 3600)
+    monkeypatch.setattr(persistence, "PROBE_S", 3600)
     rig = Rig()
     rig.publish(1)
     rig.fails = [ValueError()]
@@ -339,8 +347,7 @@ async def test_a_gap_pauses_the_sink_and_is_named(bounds: tuple[int, int]) -> No
         await rig.until(lambda: rig.status.state is State.PAUSED)
         assert rig.status.code == OFFSETS_GONE.number
         assert (
-            rig.status.reason
-            == f"shop.order.v1:0 holds offsets {bounds[0]} to {bounds[1]}, the next one to deliver is 2"
+            rig.status.reason == f"shop.order.v1:0 holds offsets {bounds[0]} to {bounds[1]}, the next one to read is 2"
         )
         assert len(rig.consumer.starts) == 1, "nothing is read on"
 
@@ -425,3 +432,61 @@ async def test_what_ends_the_consumer_ends_the_worker() -> None:
         with pytest.raises(RuntimeError, match="thread is gone"):
             await worker.run()
     assert rig.status.state is State.STOPPED
+
+
+async def test_one_parked_key_too_many_pauses_the_sink_until_a_redrive_has_made_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(persistence, "PROBE_S", 3600)
+    rig = Rig(max_parked_keys=1)
+    rig.refused = {0, 1}
+    rig.publish(0)
+    async with rig.running():
+        rig.consumer.assign(P0, R0)
+        await rig.until(lambda: rig.consumer.committed == {P0: 1})
+        rig.consumer.fetch(rig.publish(1, 2))
+        await rig.until(lambda: rig.status.state is State.PAUSED)
+        assert (rig.status.code, rig.delivered) == (PARKED_TOO_MANY.number, [])
+        assert rig.consumer.holds_asked[1:] == [[P0]]
+        rig.refused.discard(0)
+        rig.consumer.fetch(rig.redrive(0))
+        await rig.until(lambda: rig.consumer.committed == {P0: 3, R0: 1})
+        assert rig.consumer.starts[1:] == [{P0: 1}]
+        await rig.until(lambda: rig.status.state is State.RUNNING)
+    assert rig.delivered == [0, 2]
+
+
+async def test_with_too_many_parked_keys_the_sink_looks_now_and_then_whether_the_records_would_be_taken() -> None:
+    rig = Rig(max_parked_keys=1)
+    rig.refused = {0, 1}
+    rig.publish(0)
+    async with rig.running():
+        rig.consumer.assign(P0, R0)
+        await rig.until(lambda: rig.consumer.committed == {P0: 1})
+        rig.consumer.fetch(rig.publish(1, 2))
+        await rig.until(lambda: len(rig.consumer.holds_asked) >= 4)
+        assert rig.status.state is State.PAUSED
+        rig.refused.discard(1)
+        await rig.until(lambda: rig.consumer.committed == {P0: 3})
+        await rig.until(lambda: rig.status.state is State.RUNNING)
+    assert rig.delivered == [1, 2]
+
+
+async def test_records_of_parked_keys_join_their_lines_however_many_keys_are_parked() -> None:
+    rig = Rig(max_parked_keys=1)
+    rig.refused = {0}
+    rig.publish(0, 0)
+    async with rig.running():
+        rig.consumer.assign(P0, R0)
+        await rig.until(lambda: rig.consumer.committed == {P0: 2})
+        assert rig.status.state is State.RUNNING
+
+
+async def test_where_only_the_record_is_skipped_no_number_of_them_stops_the_sink() -> None:
+    rig = Rig(on_failure=OnFailure.SKIP, max_parked_keys=1)
+    rig.refused = {0, 1, 2}
+    rig.publish(0, 1, 2, 3)
+    async with rig.running():
+        rig.consumer.assign(P0)
+        await rig.until(lambda: rig.consumer.committed == {P0: 4})
+    assert rig.delivered == [3]

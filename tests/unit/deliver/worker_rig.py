@@ -14,6 +14,7 @@ from mainstem.deliver.outbox import Outbox
 from mainstem.deliver.prepare import Preparer
 from mainstem.deliver.report import Report
 from mainstem.deliver.worker import SinkWorker
+from mainstem.flow.dead_letter import ORIGIN_HEADERS
 from mainstem.flow.item import OnFailure
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.consumer import Assigned, Fetched, GroupConsumer, Happening, Revoked
@@ -21,9 +22,9 @@ from mainstem.observe.board import Board, State, Status
 from mainstem.observe.latency import Latencies
 from mainstem.process.engine.raw import RawMessage
 from mainstem.testing.memory_target import MemorySink, MemoryStore
-from tests.unit.deliver.sink_world import CODEC, TOPIC, as_row, order, plan
+from tests.unit.deliver.sink_world import CODEC, REDRIVE, TOPIC, as_row, order, plan
 
-P0, P1 = Partition(TOPIC, 0), Partition(TOPIC, 1)
+P0, P1, R0 = Partition(TOPIC, 0), Partition(TOPIC, 1), Partition(REDRIVE, 0)
 IDENTITY = SinkIdentity("books", "journal")
 DEADLINE_S = 10
 
@@ -34,6 +35,7 @@ class FollowingConsumer:
     def __init__(self, batch: int) -> None:
         self.held: set[Partition] = set()
         self.starts: list[Mapping[Partition, int | None]] = []
+        self.holds_asked: list[list[Partition]] = []
         self.committed: dict[Partition, int] = {}
         self.bounds_of: dict[Partition, tuple[int, int]] = {}
         self.records: dict[Partition, list[Message]] = defaultdict(list)
@@ -56,7 +58,7 @@ class FollowingConsumer:
         return partition in self.held
 
     async def hold(self, partitions: Collection[Partition]) -> None:
-        """Nothing is fetched of what is not started."""
+        self.holds_asked.append(sorted(partitions))
 
     async def start(self, offsets: Mapping[Partition, int | None]) -> int:
         self.starts.append(dict(offsets))
@@ -123,7 +125,9 @@ class Posted:
 class Rig:
     """A worker, and what a test wants to do to it or to see of it."""
 
-    def __init__(self, batch: int = 1000, on_failure: OnFailure = OnFailure.PARK) -> None:
+    def __init__(
+        self, batch: int = 1000, on_failure: OnFailure = OnFailure.PARK, max_parked_keys: int | None = None
+    ) -> None:
         self.store = MemoryStore()
         self.refused: set[int] = set()
         self.fails: list[Exception] = []
@@ -131,7 +135,8 @@ class Rig:
         self.consumer = FollowingConsumer(batch)
         self.outbox = Posted()
         self.board = RecordingBoard()
-        self._plan = plan(self._map, on_failure=on_failure, retry=RetryPolicy(attempts=3, first_s=0.001, max_s=0.001))
+        retry = RetryPolicy(attempts=3, first_s=0.001, max_s=0.001)
+        self._plan = plan(self._map, on_failure=on_failure, retry=retry, max_parked_keys=max_parked_keys)
         self._sink = MemorySink(store=self.store, refuse=lambda row: row["n"] in self.refused)
 
     @property
@@ -152,6 +157,17 @@ class Rig:
             made.append(RawMessage(TOPIC, partition.number, at, record.key, record.value, record.headers))
         log.extend(made)
         return made
+
+    def redrive(self, *numbers: int) -> list[Message]:
+        """These records of P0 come again, to be fetched when R0 is started (again)."""
+        log = self.consumer.records[R0]
+        for n in numbers:
+            record = order(n, key=f"k{n}")
+            offset = next(m.offset() for m in self.consumer.records[P0] if m.key() == record.key)
+            origin = (TOPIC.encode(), b"0", str(offset).encode())
+            headers = [*record.headers, *zip(ORIGIN_HEADERS, origin, strict=True)]
+            log.append(RawMessage(R0.topic, 0, len(log), record.key, record.value, headers))
+        return log[-len(numbers) :]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[SinkWorker]:

@@ -1,4 +1,4 @@
-"""Any interleaving of live and redriven records, refusals, mendings and crashes, against what a sink promises."""
+"""Any interleaving of live, redriven and dropped records, refusals, mendings and crashes keeps a sink's promises."""
 
 from __future__ import annotations
 
@@ -52,6 +52,14 @@ class ParkingSink(RuleBasedStateMachine):
         chosen = data.draw(st.lists(st.integers(0, len(letters) - 1), max_size=6))
         self.world.redrive([letters[at] for at in chosen])
 
+    @precondition(lambda self: self.world.letters())
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        """Any letters, in any order, wherever they stand in their lines, also those that do not wait."""
+        letters = self.world.letters()
+        chosen = data.draw(st.lists(st.integers(0, len(letters) - 1), max_size=3))
+        self.world.drop([letters[at] for at in chosen])
+
     @rule(live=st.integers(0, 6), again=st.integers(0, 6), redriven_first=st.booleans())
     def deliver(self, live: int, again: int, redriven_first: bool) -> None:
         self._run(live, again, redriven_first)
@@ -85,6 +93,11 @@ class ParkingSink(RuleBasedStateMachine):
         assert not {f"e{n}" for n in self.world.delivered()} & set(self.world.waiting())
 
     @invariant()
+    def nothing_of_a_dropped_record_is_written_and_it_does_not_wait(self) -> None:
+        gone = {f"e{n}" for n in self.world.delivered()} | set(self.world.waiting())
+        assert not self.world.dropped() & gone
+
+    @invariant()
     def the_order_of_each_key_is_kept(self) -> None:
         if not self.keeps_order:
             return
@@ -95,10 +108,12 @@ class ParkingSink(RuleBasedStateMachine):
         assert all(line == sorted(line) for line in delivered.values())
 
     @invariant()
-    def every_record_is_delivered_or_waits_or_is_still_to_come(self) -> None:
+    def every_record_is_delivered_or_dropped_or_waits_or_is_still_to_come(self) -> None:
+        if any(self.world.store.contents.letters.values()):
+            return  # an answer was lost: what was dropped has not been said yet
         controls = self.world.store.contents.controls.items()
         done = sum(control.next_offset or 0 for (_, partition), control in controls if partition == LIVE)
-        accounted = {f"e{n}" for n in self.world.delivered()} | set(self.world.waiting())
+        accounted = {f"e{n}" for n in self.world.delivered()} | set(self.world.waiting()) | self.world.dropped()
         assert accounted == {f"e{n}" for n in range(done)}
         assert len(self.world.waiting()) == len(set(self.world.waiting()))
 
@@ -116,20 +131,33 @@ class ParkingSink(RuleBasedStateMachine):
             self.runner.close()
 
     def _all_is_delivered_in_the_end(self) -> None:
-        """Once everything is mended and redriven; and once more changes nothing."""
+        """Once everything is mended and redriven, but for what was dropped; and once more changes nothing."""
         self._run(10_000, 10_000, False)
+        self._what_is_dropped_waits_no_longer()
         self.world.refused.clear()
         self.world.unmapped.clear()
         self.world.redrive([letter for letter in self.world.letters() if letter.state == "waiting"])
         self._run(10_000, 10_000, False)
-        assert sorted(self.world.delivered()) == list(range(len(self.keys)))
+        dropped = self.world.dropped()
+        due = [n for n in range(len(self.keys)) if f"e{n}" not in dropped]
+        assert sorted(self.world.delivered()) == due
         assert self.world.waiting() == []
         self.the_order_of_each_key_is_kept()
         letters = len(self.world.topics.read(DLQ))
         self.world.redrive(self.world.letters())
-        assert self._run(10_000, 10_000, False) == len(self.world.letters())
-        assert sorted(self.world.delivered()) == list(range(len(self.keys)))
+        self.world.drop(self.world.letters())
+        assert self._run(10_000, 10_000, False) == 2 * len(self.world.letters())
+        assert (sorted(self.world.delivered()), self.world.dropped()) == (due, dropped)
         assert len(self.world.topics.read(DLQ)) == letters
+
+    def _what_is_dropped_waits_no_longer(self) -> None:
+        """Wherever it stands in its line."""
+        waiting = self.world.waiting()
+        given_up = set(waiting[1::2])
+        self.world.drop([letter for letter in self.world.letters() if letter.event_id in given_up])
+        self._run(10_000, 10_000, False)
+        assert given_up <= self.world.dropped()
+        assert sorted(self.world.waiting()) == sorted(set(waiting) - given_up)
 
     def _run(self, live: int, again: int, redriven_first: bool) -> int:
         def arrange(messages: list[Message]) -> list[Message]:

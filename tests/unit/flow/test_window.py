@@ -19,7 +19,7 @@ def test_of_one_id_only_the_first_place_within_the_window_counts(ids: list[str],
     kept: dict[str, int] = {}
     for offset, event_id in enumerate(ids):
         assert window.is_duplicate(event_id, at(offset)) == (event_id in kept)
-        kept.setdefault(event_id, offset)
+        kept[event_id] = offset
         if len(kept) > capacity:
             kept.pop(min(kept, key=lambda known: kept[known]))
         assert len(window) <= capacity
