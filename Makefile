@@ -14,7 +14,7 @@ endif
 STATIC := types lint format imports dependencies spelling containers
 BESIDE := -j2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help demo test check bench audit clean lock install unit $(STATIC)
+.PHONY: help demo test check bench chaos audit clean lock install unit $(STATIC)
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | while IFS='|' read -r name text; do \
@@ -36,6 +36,9 @@ bench: $(READY) ## Measure the speed beside plain client loops, on the real brok
 	@for file in $$(grep -l __main__ tests/bench/*.py); do echo "==> $$file"; PYTHONPATH=. $(BIN)/python "$$file" || exit 1; done
 	@echo "==> From a webhook to the journal, 200 baskets a second"
 	@$(BIN)/mainstem demo --once --rate 200 -o json
+
+chaos: $(READY) ## Kill everything a thousand times, two hours long, and count what was lost; it goes on where it was.
+	@$(BIN)/python -m tests.chaos --faults 1000
 
 audit: $(READY) ## Ask the network whether a dependency has a known weakness.
 	@$(BIN)/pip-audit --requirement requirements/dev.txt --disable-pip --require-hashes --strict
