@@ -120,6 +120,11 @@ STACK_NOT_RUNNING = code(
     "The project refers to its development stack, which is not running",
     "start it with `mainstem dev`, or set the value itself",
 )
+PARKED_TOO_MANY = code(
+    "MS-214",
+    "A sink has as many parked keys as it may have",
+    "redrive or drop what waits, or raise delivery.max_parked_keys; it goes on by itself when there are fewer",
+)
 
 # 3xx: dependencies
 UNREACHABLE = code("MS-300", "A dependency does not answer", "start it or correct its address")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from connectors.postgres.session import Limits, Session
 from connectors.postgres.stage import Stage
@@ -32,6 +33,10 @@ class PostgresSink(TransactionalSink):
     replace_by: str | None = None
     """All rows with the same value of this column are replaced as a whole: an event that yields fewer rows than before
     leaves no old ones behind. The column should lead an index. It takes the place of the update by `key`."""
+    version: str | None = None
+    """A column that grows with each change of a row (with `replace_by`: of a group, the greatest counts). What the
+    table holds in a newer version is left as it is: a replay of older events sets nothing back. Needs `key` or
+    `replace_by`. Every row of an event must have it; one that is in the table without it counts as older."""
     connect_timeout_s: float = Field(default=10, gt=0)
     """Seconds to wait for a connection: long enough for a cold TLS handshake, short enough for an outage to show."""
     statement_timeout_s: float = Field(default=60, gt=0)
@@ -49,7 +54,8 @@ class PostgresSink(TransactionalSink):
 
     @asynccontextmanager
     async def _open(self, identity: SinkIdentity) -> AsyncIterator[Target]:
-        target = PostgresTarget(self._session(f"mainstem.{identity.name}"), identity, self._stage())
+        stage = Stage(self._table(), excludes_others=identity.is_beside_live)
+        target = PostgresTarget(self._session(f"mainstem.{identity.name}"), identity, stage)
         try:
             yield target
         finally:
@@ -60,8 +66,16 @@ class PostgresSink(TransactionalSink):
         async with self._open(SinkIdentity("mainstem", "check")) as target:
             await target.parked(())
 
-    def _stage(self) -> Stage:
-        return Stage(Table(self.table, self.key, self.replace_by))
+    @model_validator(mode="after")
+    def _check_version(self) -> Self:
+        if self.version and not (self.key or self.replace_by):
+            raise ValueError("version needs key or replace_by: a row that is appended replaces no other")
+        if self.version in {*self.key, self.replace_by} - {None}:
+            raise ValueError("version must not be one of the columns that identify a row")
+        return self
+
+    def _table(self) -> Table:
+        return Table(self.table, self.key, self.replace_by, self.version)
 
     def _session(self, name: str) -> Session:
         limits = Limits(self.connect_timeout_s, self.statement_timeout_s, self.lock_timeout_s, self.idle_timeout_s)

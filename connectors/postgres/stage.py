@@ -25,13 +25,20 @@ _OWN_COLUMNS = {name: Column(name, "int4", 23) for name in (GROUP, PLACE)}
 
 
 class Stage:
-    """The staging table of one connection, and what the catalogue said when it was made."""
+    """The staging table of one connection, and what the catalogue said when it was made.
 
-    def __init__(self, table: Table) -> None:
+    With `excludes_others` nobody else's batch is merged into the table between this one's merge and the end of its
+    transaction. The batches of the others, live workers, do not exclude each other: no two have the same key.
+    """
+
+    def __init__(self, table: Table, *, excludes_others: bool = False) -> None:
         self.table = table
+        self._excludes_others = excludes_others
         self._columns: Mapping[str, Column] = {}
         self._statements: dict[tuple[bool, tuple[tuple[str, ...], ...]], list[bytes]] = {}
         self._trusts_equality = True
+        self._is_fresh = False
+        self._is_touched = False
 
     def prepare(self, connection: Connection) -> None:
         """For a new connection: reads the target's definition (it may have changed) and makes the staging table."""
@@ -40,14 +47,23 @@ class Stage:
         self._statements.clear()
         connection.execute(_DROP)
         connection.execute(merge.create_stage(self.table, self._columns))
+        self._is_fresh = True
 
     def distrust(self) -> None:
         """The database finds keys equal that Python does not: from now on it is asked which are."""
         self._trusts_equality = False
 
-    def empty(self, connection: Connection) -> None:
-        """Between two batches of one transaction; COMMIT and ROLLBACK empty the stage by themselves."""
-        connection.execute(_EMPTY)
+    def begin(self) -> None:
+        """A transaction has begun."""
+        self._is_touched = False
+
+    def committed(self) -> None:
+        """COMMIT has emptied the stage, if the transaction has touched it.
+
+        A rollback has not: no row of it is to be seen, but later ones may be put into the room that it left, and would
+        be appended to the target out of order.
+        """
+        self._is_fresh = self._is_fresh or self._is_touched
 
     def write(self, connection: Connection, records: Sequence[Mapped]) -> None:
         """All rows of the batch, or an error: psycopg's, Rejected or Misconfigured. The caller holds a savepoint."""
@@ -56,6 +72,9 @@ class Stage:
         if layout is None:
             return
         require(self.table, self._columns, {name for group in layout.groups for name in group})
+        if not self._is_fresh:
+            connection.execute(_EMPTY)
+        self._is_fresh, self._is_touched = False, True
         self._copy(connection, layout)
         try:
             for statement in self._merges(connection, layout):
@@ -95,6 +114,8 @@ class Stage:
             if len(self._statements) >= 64:
                 self._statements.clear()
             composed = merge.merges(self.table, self._columns, layout.groups, all_differ=all_differ)
+            if self.table.is_merged:
+                composed.insert(0, merge.take_turn(self.table, excludes_others=self._excludes_others))
             self._statements[all_differ, layout.groups] = known = [
                 statement.as_bytes(connection) for statement in composed
             ]

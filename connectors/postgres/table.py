@@ -19,11 +19,12 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Where to write and how: `key` and `replace_by` as in the sink's settings."""
+    """Where to write and how: `key`, `replace_by` and `version` as in the sink's settings."""
 
     name: str
     key: tuple[str, ...] = ()
     replace_by: str | None = None
+    version: str | None = None
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -32,7 +33,13 @@ class Table:
     @property
     def required(self) -> tuple[str, ...]:
         """The columns that every row must have, with a value: a null would never be found again."""
-        return (self.replace_by,) if self.replace_by else self.key
+        identifying = (self.replace_by,) if self.replace_by else self.key
+        return (*identifying, self.version) if self.version else identifying
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether rows that are there already are changed."""
+        return bool(self.replace_by or self.key)
 
 
 @dataclass(frozen=True, slots=True)

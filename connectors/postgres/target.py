@@ -96,7 +96,6 @@ class PostgresTransaction:
         self._control = control
         self._stage = stage
         self._connection: Connection | None = None
-        self._staged = False
         self._over = False
 
     async def waiting(self, keys: Collection[ParkedKey]) -> Mapping[ParkedKey, Sequence[str]]:
@@ -125,6 +124,7 @@ class PostgresTransaction:
             if connection.info.transaction_status != pq.TransactionStatus.IDLE:
                 connection.execute("ROLLBACK")
             connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            self._stage.begin()
             self._connection = connection
         if self._connection is not connection or connection.info.transaction_status != pq.TransactionStatus.INTRANS:
             raise Unreachable("the transaction was lost with its connection", code=TARGET_UNREACHABLE)
@@ -138,13 +138,10 @@ class PostgresTransaction:
             self._attempt(connection, records)
 
     def _attempt(self, connection: Connection, records: Sequence[Mapped]) -> None:
-        if self._staged:
-            self._stage.empty(connection)
         connection.execute("SAVEPOINT mainstem")
         try:
             self._stage.write(connection, records)
             connection.execute(_SPEAK)
-            self._staged = True
         except (psycopg.Error, MainstemError):
             if not connection.closed:
                 connection.execute("ROLLBACK TO SAVEPOINT mainstem; RELEASE SAVEPOINT mainstem")
@@ -156,6 +153,7 @@ class PostgresTransaction:
             self._control.settle(connection, progress)
             self._control.advance(connection, progress.advances)
             connection.execute("COMMIT")
+            self._stage.committed()
             return
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             refused = failure(error)

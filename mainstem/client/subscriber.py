@@ -50,7 +50,7 @@ class Subscriber:
             async for happening in consumer.happenings():
                 match happening:
                     case Assigned(partitions):
-                        await consumer.start(dict.fromkeys(partitions))
+                        await consumer.start(await consumer.positions(partitions))
                     case Fetched(messages, _, done):
                         yield await self._events(messages)
                         await consumer.commit(_ends(messages))

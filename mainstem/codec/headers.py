@@ -29,6 +29,10 @@ REDRIVE_ID: Final = "mainstem_redrive_id"
 REDRIVE_COUNT: Final = "mainstem_redrive_count"
 DROP: Final = "mainstem_drop"
 """Of a redriven record: who has given it up. Its sink is to let it wait no longer, and to write nothing."""
+DROP_BECAUSE: Final = "mainstem_drop_because"
+"""Why that person has given it up."""
+EDITED_BY: Final = "mainstem_edited_by"
+"""Who made the revision that the record is."""
 VALUE_SCHEMA_ID: Final = "__value_schema_id"
 
 ATTRIBUTES: Final = frozenset(

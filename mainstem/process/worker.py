@@ -94,6 +94,7 @@ class Worker:
             member=self._member,
             login=login_of(kafka),
             tls=tls_of(kafka),
+            session_timeout_s=kafka.session_timeout_s,
         )
 
     async def _run(self, engine: Engine) -> None:

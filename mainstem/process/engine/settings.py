@@ -37,6 +37,8 @@ class EngineSettings:
     session of the one that was killed has timed out. Nobody else in the group may have it."""
     login: Login | None = None
     tls: ssl.SSLContext | None = None
+    session_timeout_s: float = 10.0
+    """Without a sign of life for that long, a member is dead and its partitions go to others."""
     batch: int = 500
     """Records in one step at most. A step takes what has arrived: it never waits for a batch to fill."""
     drain_s: float = 5.0
@@ -77,11 +79,11 @@ def faust_options(settings: EngineSettings) -> dict[str, Any]:
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": 4 * 1024 * 1024,
         "stream_buffer_maxsize": 4 * settings.batch,
-        # A paused stream keeps its partitions for as long as a person needs; a dead one loses them in 10 s.
-        "broker_session_timeout": 10.0,
-        "broker_heartbeat_interval": 2.0,
+        # A paused stream keeps its partitions for as long as a person needs; a dead one loses them with its session.
+        "broker_session_timeout": settings.session_timeout_s,
+        "broker_heartbeat_interval": min(2.0, settings.session_timeout_s / 3),
         "broker_rebalance_timeout": 20.0,
-        "broker_request_timeout": 30.0,
+        "broker_request_timeout": max(30.0, settings.session_timeout_s),  # Faust wants it no shorter
         "broker_max_poll_interval": LONG_S,
         "stream_processing_timeout": LONG_S,
         "broker_commit_livelock_soft_timeout": LONG_S,

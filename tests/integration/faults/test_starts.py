@@ -25,14 +25,15 @@ async def test_a_backbone_that_starts_before_its_dependencies_waits_for_each_of_
     await until_says(backbone, "gateway", "running")
     assert backbone.get("/readyz")[0] == 503
     assert backbone.get("/healthz")[0] == 200
-    for part in ("publish", catalog):
-        await until_says(backbone, part, "waiting", "MS-302")
-    await until_says(backbone, company.sink, "waiting", "MS-301")
+    await until_says(backbone, "publish", "waiting", "MS-302")
+    for part in (company.sink, catalog):
+        await until_says(backbone, part, "waiting", "MS-301")
     assert company.till in backbone.parts()
     selling = asyncio.create_task(company.sell(20))
 
     doors.kafka.resume()
     await until_says(backbone, company.sink, "waiting", "MS-303")
+    await until_says(backbone, catalog, "waiting", "MS-302")
     assert backbone.says("publish", "waiting", "MS-302")
 
     doors.registry.resume()
