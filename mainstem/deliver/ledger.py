@@ -59,7 +59,7 @@ class KafkaLedger:
         return Kept(starts, waiting_of(self._dlq, map(read_status, values), partitions))
 
     async def commit(self, records: Sequence[Record], offsets: Mapping[Partition, int]) -> None:
-        await self._producer.commit(records, offsets, await self._consumer.group_metadata())
+        await self._producer.commit(records, offsets, await self._consumer.group_metadata(offsets))
 
     async def committed(self, partitions: Collection[Partition]) -> Mapping[Partition, int | None]:
         await self._producer.renew()  # a commit that is on its way still is settled after that

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from mainstem.errors import MainstemError, Retryable
+from mainstem.errors import Fenced, MainstemError, Retryable
 from mainstem.event import Partition
 from mainstem.kafka.command import Commands
 from mainstem.kafka.failure import PASSING, failure
@@ -114,9 +114,20 @@ class GroupConsumer:
         """Commits next offsets for the partitions that are still ours; others are left alone."""
         await self._commands.ask(lambda consumer: self._commit(consumer, offsets))
 
-    async def group_metadata(self) -> Any:
-        """For `send_offsets_to_transaction`: take it anew for each transaction, a member's epoch moves silently."""
-        return await self._commands.ask(lambda consumer: consumer.consumer_group_metadata())
+    async def group_metadata(self, partitions: Collection[Partition]) -> Any:
+        """For `send_offsets_to_transaction` of these: take it anew each time, a member's epoch moves silently.
+
+        Raises Fenced when one of them is not ours any more: with the epoch of the assignment after that one, Kafka
+        would take its offset all the same.
+        """
+
+        def ask(consumer: Consumer) -> Any:
+            gone = [partition for partition in partitions if partition not in self._holdings]
+            if gone:
+                raise Fenced("the group has given partitions to another worker", partitions=gone)
+            return consumer.consumer_group_metadata()
+
+        return await self._commands.ask(ask)
 
     async def committed(self, partitions: Collection[Partition]) -> dict[Partition, Position | None]:
         """The group's committed next offsets; those of a transaction that is just ending are waited for."""

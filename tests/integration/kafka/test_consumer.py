@@ -61,6 +61,10 @@ async def test_two_members_share_the_partitions_and_the_second_takes_over_what_t
             await second.until(lambda: bool(second.partitions))
             await first.until(lambda: len(first.partitions | second.partitions) == 3 and len(first.partitions) < 3)
             assert not first.partitions & second.partitions
+            await first.consumer.group_metadata(first.partitions)
+            with pytest.raises(Fenced) as refused:
+                await first.consumer.group_metadata(first.partitions | second.partitions)
+            assert set(refused.value.partitions) == second.partitions
         await first.until(lambda: len(first.partitions) == 3)
 
 
