@@ -21,6 +21,8 @@ LOOK_S = 0.2
 DRAIN_S = 300.0
 FILLING_BYTES = 400 << 20
 """What waits in the topic: as much as the whole worker may take, so that nothing but a bound keeps it from that."""
+FILLING_RECORDS = 150_000
+"""Small ones take several times their bytes: this is the most that is of use."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class HangingTarget:
         """The most memory in that part of the hang, in bytes."""
         return max(sample.rss_bytes for sample in self.samples if since <= sample.after_s < before)
 
+    def highest(self) -> int:
+        """The most memory that the worker's own process has ever had, in bytes: before, during and after the hang."""
+        status = Path(f"/proc/{self.worker.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
     def _rss(self) -> int:
         found = 0
         for process in self.worker.everybody():
@@ -73,7 +80,7 @@ class HangingTarget:
 @contextmanager
 def hanging_target(folder: Path, stack: devstack.Stack, record_bytes: int, port: int) -> Iterator[HangingTarget]:
     """The topic is full, the worker runs."""
-    count = FILLING_BYTES // record_bytes
+    count = min(FILLING_BYTES // record_bytes, FILLING_RECORDS)
     with blob_project(folder, stack) as blobs:
         asyncio.run(blobs.publish(range(count), record_bytes))
         address = conninfo_to_dict(blobs.dsn)

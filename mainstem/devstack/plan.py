@@ -32,6 +32,8 @@ def ours(seen: Iterable[Seen], home: Home) -> dict[Part, frozenset[int]]:
     """The processes of each part. A PostgreSQL worker counts when its server is gone: it still holds the data."""
     processes = list(seen)
     found = {part: {process.pid for process in processes if mark(home, part) in process.command} for part in Part}
+    # For a moment a server's new child looks like it: it has been forked, and has not written its own name yet.
+    found = {part: pids - {p.pid for p in processes if p.parent in pids} for part, pids in found.items()}
     servers = found[Part.POSTGRES]
     data = home.of_part(Part.POSTGRES) / "data"
     orphans = {

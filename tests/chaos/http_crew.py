@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from mainstem.failpoint import VARIABLE
 from tests.backbone_process import BackboneProcess
 from tests.chaos.journal import Journal
 
@@ -17,6 +18,15 @@ SESSION_S = 2
 SLEEPS_S = 20.0
 """At most: one whose work nobody takes over is woken all the same, and is no zombie."""
 TAKEN_OVER = "partitions taken over"
+ARMED = 0.5
+"""The share of the lives that end at a failpoint, if nothing else ends them before."""
+ARMS: Mapping[str, int] = {
+    "sink.taken_over": 2,
+    "sink.before_write": 300,
+    "sink.before_commit": 20,
+    "sink.after_commit": 20,
+}
+"""Failpoints, and the highest hit at which they kill."""
 
 
 @dataclass(eq=False)
@@ -28,6 +38,7 @@ class Hand:
     outrun_at: int = 0
     """How often the others had taken over when it was stopped."""
     is_killed: bool = False
+    arms: str = ""
 
     @property
     def is_up(self) -> bool:
@@ -59,6 +70,7 @@ class HttpCrew:
         self.zombies: list[Zombie] = []
         self._dice = dice
         self._journal = journal
+        self._armed = ARMED
 
     def start(self) -> None:
         for hand in self.hands:
@@ -72,19 +84,32 @@ class HttpCrew:
         """SIGSTOP of one that is up, if another one is."""
         return sum(hand.is_up for hand in self.hands) > 1 and self._to_one(self._stop)
 
-    def tend(self) -> None:
-        """Starts the dead again, wakes who has been outrun, and looks who has work again."""
+    def tend(self) -> list[str]:
+        """Starts the dead again, wakes who has been outrun, and looks who has work again.
+
+        Gives the faults that failpoints have struck meanwhile.
+        """
+        struck = []
         for hand in self.hands:
             if hand.backbone.has_ended():
                 code = hand.backbone.stop(signal.SIGKILL)  # it is dead: this asks for its exit code
-                if not hand.is_killed:
+                if not hand.is_killed and not hand.arms:
                     raise RuntimeError(f"a worker ended by itself with {code}: {hand.backbone.log()[-2000:]}")
+                struck += [] if hand.is_killed else [f"killed at {hand.arms.partition('=')[0]}"]
                 self._begin(hand)
             elif hand.stopped_at is not None:
                 self._wake_in_time(hand, hand.stopped_at)
         for zombie in self.zombies:
             if zombie.has_work_at is None and zombie.hand.takeovers > zombie.takeovers:
                 zombie.has_work_at = monotonic()
+        return struck
+
+    def calm(self) -> None:
+        """From now on nobody begins with a failpoint; those that have one end at once."""
+        self._armed = 0.0
+        for hand in self.hands:
+            if hand.arms and hand.is_up:
+                self._kill(hand)
 
     @property
     def is_calm(self) -> bool:
@@ -94,9 +119,15 @@ class HttpCrew:
         return "\n".join(hand.backbone.log()[-1500:] for hand in self.hands)
 
     def _begin(self, hand: Hand) -> None:
-        hand.is_killed, hand.stopped_at = False, None
-        hand.backbone.start("--only", "sinks")
-        self._journal.note(f"pid {hand.backbone.pid} begins")
+        hand.is_killed, hand.stopped_at, hand.arms = False, None, self._arms()
+        hand.backbone.start("--only", "sinks", env={VARIABLE: hand.arms})
+        self._journal.note(f"pid {hand.backbone.pid} begins {hand.arms}")
+
+    def _arms(self) -> str:
+        if self._dice.random() >= self._armed:
+            return ""
+        point = self._dice.choice(list(ARMS))
+        return f"{point}=kill#{self._dice.randint(1, ARMS[point])}"
 
     def _kill(self, hand: Hand) -> None:
         hand.is_killed = True

@@ -33,7 +33,7 @@ from tests.posting_connector import PostingSink
 WORKERS = 3
 PER_S = 150
 MISBEHAVES = 0.3
-PAUSE_S = (1.0, 4.0)
+PAUSE_S = (2.0, 6.0)
 """From one fault to the next."""
 LOOK_S = 0.1
 STARTS_WITHIN_S = 60.0
@@ -66,6 +66,8 @@ class HttpField:
         self._dice = dice
         self._began = monotonic()
         self._recovery = Recovery()
+        self._ended = 0
+        """Workers that were ended without counting as a fault."""
 
     def __enter__(self) -> Self:
         ground = self._ground
@@ -98,8 +100,11 @@ class HttpField:
     def strike(self, fault: str) -> None:
         """Counts it if it finds something to strike at."""
         if self.crew.kill() if fault == "worker killed" else self.crew.put_to_sleep():
-            self.faults[fault] += 1
-            self._recovery.strike(fault, monotonic())
+            self._count(fault)
+
+    def _count(self, fault: str) -> None:
+        self.faults[fault] += 1
+        self._recovery.strike(fault, monotonic())
 
     def spend(self, seconds: float) -> None:
         """Lets time pass, and does meanwhile what is due."""
@@ -110,6 +115,8 @@ class HttpField:
 
     def settle(self) -> None:
         """No more faults: waits until the work goes on everywhere, and then until there is none left."""
+        self.crew.calm()
+        self._ended += sum(not hand.is_up for hand in self.crew.hands)
         until(self._is_recovered, within_s=SETTLES_WITHIN_S, what=self._state)
         self.movements.stop()
         until(self._is_done, within_s=SETTLES_WITHIN_S, what=self._state)
@@ -143,7 +150,7 @@ class HttpField:
     def _bound(self) -> int:
         """Repeats that are promised at most: a window for each worker that lost its work, and each answer that was."""
         lost_answers = self.target.misbehaved["answer lost"]
-        return self.faults.total() * WINDOW_RECORDS + lost_answers
+        return (self.faults.total() + self._ended) * WINDOW_RECORDS + lost_answers
 
     def _effects_of(self, zombie: Zombie) -> int:
         """What it wrote between waking up and having work of its own again: at most what was under way."""
@@ -152,7 +159,8 @@ class HttpField:
         return sum(zombie.woken_at < effect.at < until_at - LOOK_S for effect in theirs)
 
     def _tend(self) -> None:
-        self.crew.tend()
+        for fault in self.crew.tend():
+            self._count(fault)
         self._recovery.see(self._positions(), monotonic())
 
     def _positions(self) -> Mapping[tuple[str, int], int]:

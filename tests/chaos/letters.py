@@ -17,9 +17,9 @@ from tests.chaos.oracle import History, Verdict, judge
 from tests.chaos.scenario import Ground, Tally
 
 KEYS, EACH = 200, 5
-FAULTS_A_WAVE = 6
+FAULTS_A_WAVE = 10
 DROPPED_A_WAVE = 25
-RATE = ("--rate", "300", "--wait", "0")
+RATE = ("--rate", "100", "--wait", "0")
 """Several transactions in each redrive."""
 KILLS_AT_MOST = 4
 """The highest hit of a failpoint at which a redrive dies."""
@@ -67,7 +67,8 @@ def _wave(field: LettersField, number: int, faults: int, dice: random.Random) ->
     field.set_rule(holds=False)
     enough = field.faults.total() + faults - 1  # one has struck already
     while field.faults.total() < enough and field.waiting():
-        dice.choice([_kill_redrive, _kill_redrive, _kill_worker_meanwhile, _redrive_twice])(field, dice)
+        dice.choices([_kill_redrive, _kill_worker_meanwhile, _redrive_twice], weights=(4, 2, 1))[0](field, dice)
+    field.traffic.turn_away()
     _deliver_the_rest(field)
 
 

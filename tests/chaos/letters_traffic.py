@@ -59,6 +59,11 @@ class Traffic:
                     self._publish(account, -1 if n == 0 else 1)
         self._flush()
 
+    def turn_away(self) -> None:
+        """Live movements are of other accounts from now on, for which nothing waits."""
+        with self._turn:
+            self._accounts = [f"calm-{account}" for account in self._accounts]
+
     def stop(self) -> None:
         """Publishes no more; returns when all is durable."""
         self._stopped.set()

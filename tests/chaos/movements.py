@@ -43,6 +43,8 @@ class Movements:
     ) -> None:
         self.published: list[Mark] = []
         self.refused: set[str] = set()
+        self.is_paused = False
+        """While it is set nothing is published."""
         self._topic = topic
         self._encoder = encoder
         self._dice = dice
@@ -75,10 +77,15 @@ class Movements:
             raise RuntimeError(f"{left} movements are not durable, {len(self._failed)} failed: {self._failed[:1]}")
 
     def _run(self) -> None:
-        began = monotonic()
+        before = monotonic()
+        due = 0.0
         while not self._stopped.wait(TICK_S):
-            for _ in range(round((monotonic() - began) * self._per_s) - len(self.published)):
+            now = monotonic()
+            due += 0.0 if self.is_paused else (now - before) * self._per_s
+            before = now
+            while due >= 1:
                 self._publish(self._next())
+                due -= 1
             self._producer.poll(0)
 
     def _next(self) -> Mark:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 
 Positions = Mapping[tuple[str, int], int]
 """How far the work is, by sink (or topic) and partition: next offsets, committed."""
@@ -23,10 +24,9 @@ class Recovery:
     """
 
     def __init__(self) -> None:
-        self.longest_s = 0.0
-        self.longest_of = ""
-        """The kind of fault that took longest."""
         self._open: list[_Open] = []
+        self.over: list[tuple[float, str]] = []
+        """How long each took, and what it was, in the order in which they were over."""
         self._seen: dict[tuple[str, int], int] = {}
 
     def strike(self, fault: str, at: float) -> None:
@@ -38,8 +38,20 @@ class Recovery:
         self._seen.update(positions)
         for one in [one for one in self._open if self._is_over(one)]:
             self._open.remove(one)
-            if at - one.at > self.longest_s:
-                self.longest_s, self.longest_of = at - one.at, one.fault
+            self.over.append((at - one.at, one.fault))
+
+    @property
+    def longest_s(self) -> float:
+        return max(self.over, default=(0.0, ""))[0]
+
+    @property
+    def median_s(self) -> float:
+        return median([seconds for seconds, _ in self.over] or [0.0])
+
+    @property
+    def longest_of(self) -> str:
+        """The kind of fault that took longest."""
+        return max(self.over, default=(0.0, ""))[1]
 
     @property
     def is_over(self) -> bool:

@@ -75,5 +75,11 @@ def test_the_workers_of_a_living_database_are_its_own_matter() -> None:
     assert ours(seen, HOME)[Part.POSTGRES] == {13}
 
 
+def test_a_worker_that_was_forked_just_now_and_still_has_its_servers_name_is_no_second_server() -> None:
+    data = mark(HOME, Part.POSTGRES)
+    seen = [Seen(13, 1, "postgres", ("postgres", "-D", data)), Seen(14, 13, "postgres", ("postgres", "-D", data))]
+    assert ours(seen, HOME)[Part.POSTGRES] == {13}
+
+
 def test_the_workers_of_a_killed_database_are_leftovers() -> None:
     assert ours([worker(14, parent=1)], HOME)[Part.POSTGRES] == {14}

@@ -77,20 +77,24 @@ def test_a_record_that_waits_for_its_retry_holds_up_its_own_key_only() -> None:
 def test_a_slow_record_keeps_the_offset_back_and_nothing_else() -> None:
     """A successor passes over what was finished beyond it, and knows what of it waits."""
     world = LaneWorld()
-    for key in ("a", "b", "b"):
-        world.publish(key, refused=key == "b")
+    for key in ("a", "b", "b", "b"):
+        world.publish(key)
+    world.refused = {2}
     world.fetch(ONE)
-    _slow, refused = started(world)
+    _slow, delivered = started(world)
+    world.land(delivered)
+    [refused] = started(world)
     world.land(refused)
-    assert started(world) == [], "the second of b waits behind the first"
+    assert started(world) == [], "the third of b waits behind the second"
     world.commit()
-    assert (world.durable.offsets[ONE], world.durable.waiting()) == (0, {"e1", "e2"})
+    assert (world.durable.offsets[ONE], world.durable.waiting()) == (0, {"e2", "e3"})
     world.take_over()
     world.fetch(ONE)
     assert [numbers(flight) for flight in started(world)] == [[0]]
     world.land(world.flights[0])
     world.commit()
-    assert world.durable.offsets[ONE] == 3
+    assert (world.durable.offsets[ONE], world.durable.waiting()) == (4, {"e2", "e3"})
+    assert world.commit() is None, "what is durable is committed once"
 
 
 def test_what_is_too_far_ahead_for_a_note_is_not_durable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +106,9 @@ def test_what_is_too_far_ahead_for_a_note_is_not_durable(monkeypatch: pytest.Mon
     slow, *others = started(world)
     for flight in others:
         world.land(flight)
-    world.commit()
+    done = world.commit()
+    assert done is not None
+    assert [item.event_id for item in done.outcomes.delivered] == ["e1", "e2"]
     assert sorted(not_durable(world, [OTHER])) == [3, 4, 5]
     world.land(slow)
     world.commit()
