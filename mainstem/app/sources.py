@@ -24,7 +24,7 @@ from mainstem.project.model import SourceSpec
 from mainstem.sdk.source import Source
 
 FINISH_S = 15.0
-"""For the batch at hand, before a source is given up: less than a rebalance waits for us (kafka.consumer.REVOKE_S)."""
+"""For the batch at hand, before a source is given up: less than a rebalance waits (kafka.attendance.REVOKE_S)."""
 CANCEL_S = 1.0
 """For what is left of it after that. Whoever comes next fences it, be it this process."""
 

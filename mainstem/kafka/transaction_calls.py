@@ -71,19 +71,19 @@ class Instance:
 
     def claim(self, within_s: float) -> None:
         """Fences whoever had the transactional id before, and settles what that one left open."""
-        _make(Call.CLAIM, lambda: self._producer.init_transactions(within_s))
+        self._make(Call.CLAIM, lambda: self._producer.init_transactions(within_s))
 
     def begin(self, _within_s: float) -> None:
         self._refused.clear()
-        _make(Call.BEGIN, self._producer.begin_transaction)
+        self._make(Call.BEGIN, self._producer.begin_transaction)
 
     def write(self, records: Sequence[Record]) -> None:
         """Hands them to the library. Not to be repeated."""
-        _make(Call.WRITE, lambda: self._produce(records))
+        self._make(Call.WRITE, lambda: self._produce(records))
 
     def flush(self, within_s: float) -> None:
         """Done when all that was handed over is in Kafka's log, unseen."""
-        _make(Call.FLUSH, lambda: self._producer.flush(within_s))
+        self._make(Call.FLUSH, lambda: self._producer.flush(within_s))
         if self._refused:
             self._explain()
         if len(self._producer):
@@ -92,13 +92,13 @@ class Instance:
     def offsets(self, offsets: Mapping[Partition, int], group: Any, within_s: float) -> None:
         """To be given all the time there is: when that is over the transaction has failed."""
         positions = [TopicPartition(*p, offset, note_of(offset)) for p, offset in offsets.items()]
-        _make(Call.OFFSETS, lambda: self._producer.send_offsets_to_transaction(positions, group, within_s))
+        self._make(Call.OFFSETS, lambda: self._producer.send_offsets_to_transaction(positions, group, within_s))
 
     def commit(self, within_s: float) -> None:
-        _make(Call.COMMIT, lambda: self._producer.commit_transaction(within_s))
+        self._make(Call.COMMIT, lambda: self._producer.commit_transaction(within_s))
 
     def abort(self, within_s: float) -> None:
-        _make(Call.ABORT, lambda: self._producer.abort_transaction(within_s))
+        self._make(Call.ABORT, lambda: self._producer.abort_transaction(within_s))
 
     def close(self) -> None:
         """Ends it, whatever it is doing; nothing is delivered any more."""
@@ -124,26 +124,36 @@ class Instance:
         """Raises a record's own error, which says most; where the library took all back, the transaction's."""
         reasons = [error for error in self._refused if error.code() not in _PURGED]
         if not reasons:  # a transaction with failed records cannot be committed: the library says why, and asks nobody
-            _make(Call.FLUSH, lambda: self._producer.commit_transaction(FULL_S))
+            self._make(Call.FLUSH, lambda: self._producer.commit_transaction(FULL_S))
         raise Failed(Call.FLUSH, Told.ABORTABLE, (reasons or self._refused)[0])
 
+    def _make(self, call: Call, ask: Callable[[], object]) -> None:
+        try:
+            ask()
+        except (KafkaException, SystemError) as raised:
+            error = _error_of(raised) or self._standing()
+            failed = Failed(call, told(error, call), error)
+        else:
+            return
+        raise failed  # without the exception's frames, which would keep the producer alive
 
-def _make(call: Call, ask: Callable[[], object]) -> None:
-    try:
-        ask()
-    except (KafkaException, SystemError) as raised:
-        error = _error_of(raised)
-        failed = Failed(call, told(error, call), error)
-    else:
-        return
-    raise failed  # without the exception's frames, which would keep the producer alive
+    def _standing(self) -> KafkaError:
+        """What is wrong with the producer, where a call has failed without saying so. Beginning within a transaction is
+        refused in any case, and changes nothing: with the fatal error, if there is one."""
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as said:
+            error: KafkaError = said.args[0]
+            return error
+        return KafkaError(KafkaError._FAIL)
 
 
-def _error_of(raised: KafkaException | SystemError) -> KafkaError:
+def _error_of(raised: KafkaException | SystemError) -> KafkaError | None:
     """The library's error. Where a fatal one comes with records that failed, the binding calls back for these with the
-    fatal one pending, which Python takes for a fault of the binding; and names the fatal one as its cause."""
+    fatal one pending, which Python takes for a fault of the binding: it names the fatal one as its cause, or nothing.
+    """
     said = raised.__cause__ if isinstance(raised, SystemError) else raised
     if not isinstance(said, KafkaException):
-        raise raised
+        return None
     error: KafkaError = said.args[0]
     return error

@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).parent.parent.parent
 HOME = REPOSITORY / ".mainstem" / "chaos"
 KEPT = REPOSITORY / "build" / "chaos"
 COLUMNS = (
-    "scenario", "faults", "records", "lost", "doubled", "reordered", "otherwise_wrong", "zombies_fenced",
+    "scenario", "faults", "records", "lost", "doubled", "reordered", "otherwise_wrong", "zombies",
     "longest_recovery_s", "minutes",
 )  # fmt: skip
 
@@ -65,6 +65,8 @@ def main(
 
 def _run(planned: Sequence[Round], keeper: Kept, home: Path) -> list[str]:
     """Runs the rounds that are not over; gives the names of those that could not be judged."""
+    if all(keeper.tally(one) is not None for one in planned):
+        return []
     failed = []
     with progress("faults", sum(one.faults for one in planned)) as bar, open_stack(home):
         end_leftovers(keeper.folder)
@@ -105,7 +107,7 @@ def _row(tally: Tally) -> Mapping[str, Any]:
         "faults": tally.struck,
         "faults_by_kind": dict(sorted(tally.faults.items())),
         "otherwise_wrong": tally.wrong - tally.lost - tally.doubled - tally.reordered,
-        "zombies_fenced": f"{tally.zombies_fenced} of {tally.zombies_woken}",
+        "zombies": f"{tally.zombies_fenced} of {tally.zombies_woken} fenced",
         "minutes": round(tally.seconds / 60, 1),
     }
 

@@ -26,9 +26,9 @@ SLEEPS_S = 20.0
 """At most: one whose work nobody takes over is woken all the same, and is no zombie."""
 ARMS: Mapping[str, int] = {
     "sink.taken_over": 3,
-    "sink.before_write": 300,
-    "sink.before_commit": 300,
-    "sink.after_commit": 300,
+    "sink.before_write": 40,
+    "sink.before_commit": 40,
+    "sink.after_commit": 40,
     "outbox.before_commit": 4,
     "outbox.after_commit": 4,
 }

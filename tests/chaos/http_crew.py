@@ -70,6 +70,10 @@ class HttpCrew:
         self.zombies: list[Zombie] = []
         self._dice = dice
         self._journal = journal
+        self._armed = 0.0
+
+    def arm(self) -> None:
+        """From now on a share of those that begin end at a failpoint."""
         self._armed = ARMED
 
     def start(self) -> None:

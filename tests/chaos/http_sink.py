@@ -36,7 +36,7 @@ MISBEHAVES = 0.3
 PAUSE_S = (2.0, 6.0)
 """From one fault to the next."""
 LOOK_S = 0.1
-STARTS_WITHIN_S = 60.0
+STARTS_WITHIN_S = 120.0
 SETTLES_WITHIN_S = 120.0
 
 
@@ -89,6 +89,7 @@ class HttpField:
             self.crew.start()
             stack.enter_context(self.movements)
             until(self._has_begun, within_s=STARTS_WITHIN_S, what=self.crew.last_words)
+            self.crew.arm()
             self._exits = stack.pop_all()
         return self
 

@@ -62,7 +62,7 @@ async def test_a_loop_that_is_busy_for_longer_than_the_interval_of_polls_costs_n
 async def test_a_busy_member_that_pauses_again_and_again_gets_each_record_once_and_in_order(
     config: dict[str, Any], topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mainstem.kafka.consumer.IDLE_PAUSE_S", 0)
+    monkeypatch.setattr("mainstem.kafka.attendance.IDLE_PAUSE_S", 0)
     async with (
         DurableProducer(config) as producer,
         member(config, topic, topic, batch=200, ahead=1) as busy,
@@ -75,7 +75,7 @@ async def test_a_busy_member_that_pauses_again_and_again_gets_each_record_once_a
 async def test_a_rebalance_waits_for_a_busy_member_only_for_a_while(
     config: dict[str, Any], topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mainstem.kafka.consumer.REVOKE_S", 1.0)
+    monkeypatch.setattr("mainstem.kafka.attendance.REVOKE_S", 1.0)
     async with DurableProducer(config) as producer, member(config, topic, topic) as busy:
         await busy.until(lambda: busy.assignments == 1)
         busy.free.clear()
@@ -92,7 +92,7 @@ async def test_a_rebalance_waits_for_a_busy_member_only_for_a_while(
 async def test_what_is_started_while_the_loop_is_busy_is_read_from_its_first_record(
     config: dict[str, Any], topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mainstem.kafka.consumer.IDLE_PAUSE_S", 0)
+    monkeypatch.setattr("mainstem.kafka.attendance.IDLE_PAUSE_S", 0)
     place = Partition(topic, 0)
     async with DurableProducer(config) as producer, GroupConsumer(config, topic, [topic], ahead=1) as consumer:
         await producer.send(numbered(topic, 100))

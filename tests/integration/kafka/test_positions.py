@@ -74,7 +74,7 @@ async def test_a_position_that_is_gone_when_a_member_begins_stops_it_with_both_n
 async def test_records_that_are_deleted_before_they_are_read_are_no_silent_jump(
     config: dict[str, Any], topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mainstem.kafka.consumer.IDLE_PAUSE_S", 0)
+    monkeypatch.setattr("mainstem.kafka.attendance.IDLE_PAUSE_S", 0)
     await send(config, topic, 100)
     with pytest.raises(Misconfigured, match="holds offsets 50 to 100"):
         async with member(config, topic, topic, batch=10, ahead=1) as busy:
