@@ -21,7 +21,8 @@ LATE_S = 15.0
 
 
 def members(company: Company) -> dict[str, int]:
-    groups = [f"mainstem.{company.sink}", names.stream_group(company.demo.stream)]
+    sources = names.sources_group(company.demo.integration)
+    groups = [f"mainstem.{company.sink}", names.stream_group(company.demo.stream), sources]
     with company.demo.services() as services:
         return {name: services.admin.group(name).members for name in groups}
 
