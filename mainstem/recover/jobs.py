@@ -19,7 +19,7 @@ from mainstem.kafka.producer import DurableProducer
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
-from mainstem.recover.replay.states import WISHED, Happening, JobState
+from mainstem.recover.job_states import WISHED, Happening, JobState
 from mainstem.recover.wishes import Wish, express
 
 LOOK_EVERY_S: Final = 0.25

@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 from mainstem.errors import PLAN_CHANGED, Refused
 from mainstem.event import Origin, Partition
 from mainstem.project import names
+from mainstem.recover.job_states import Happening, JobState, following
 from mainstem.recover.jobs import Jobs
 from mainstem.recover.letterbox import Identity, Letter, LetterBox, Scope
 from mainstem.recover.redrive.planning import Deed, RedrivePlan, plan, plan_drop, standing
-from mainstem.recover.replay.states import Happening, JobState, following
 from mainstem.recover.selection import Selection
 
 TOPIC: Final = names.internal("redrives")

@@ -18,6 +18,7 @@ from mainstem.failpoint import failpoint
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
+from mainstem.recover.job_states import WISHED, Happening, JobState
 from mainstem.recover.letterbox import Identity, Letter
 from mainstem.recover.letters import read_contents, read_letters
 from mainstem.recover.pace import Pace
@@ -26,7 +27,6 @@ from mainstem.recover.redrive.job import JOBS, Job
 from mainstem.recover.redrive.outcome import LOOK_EVERY_S, Outcome, Settled
 from mainstem.recover.redrive.planning import Deed, RedrivePlan
 from mainstem.recover.redrive.records import dropped_record, partition_counts, redriven_record
-from mainstem.recover.replay.states import WISHED, Happening, JobState
 from mainstem.recover.wishes import Wish, Wishes
 
 BATCH_RECORDS: Final = 500

@@ -1,5 +1,6 @@
 """Delivers a frozen range of a sink's topics again, into one target, apart from the live worker: a plan first."""
 
+from mainstem.recover.job_states import Happening, JobState
 from mainstem.recover.replay.choice import Choice, Sight
 from mainstem.recover.replay.control import ask, settle
 from mainstem.recover.replay.effect import Manner, effect, file_effect, manner_of
@@ -10,7 +11,6 @@ from mainstem.recover.replay.planning import Request, plan
 from mainstem.recover.replay.ranges import Extent, Hole, Range
 from mainstem.recover.replay.records import find_job, follow, keep, read_jobs
 from mainstem.recover.replay.running import Deliver, Into, Terms, run
-from mainstem.recover.replay.states import Happening, JobState
 
 __all__ = [
     "TOPIC",

@@ -8,10 +8,10 @@ from time import monotonic
 from typing import Any, Final
 
 from mainstem.kafka.transaction import TransactionalProducer
+from mainstem.recover.job_states import WISHED, Happening, JobState
 from mainstem.recover.replay.jobs import Job, record_of
 from mainstem.recover.replay.records import find_job, follow
 from mainstem.recover.replay.running import transactional_id
-from mainstem.recover.replay.states import WISHED, Happening, JobState
 from mainstem.recover.wishes import Wish, express
 
 OBEYED_S: Final = 10.0

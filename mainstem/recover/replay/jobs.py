@@ -14,8 +14,8 @@ from mainstem.errors import PLAN_CHANGED, Refused
 from mainstem.event import Origin, Partition
 from mainstem.kafka.record import Record
 from mainstem.project import names
+from mainstem.recover.job_states import Happening, JobState, following
 from mainstem.recover.replay.frozen import ReplayPlan
-from mainstem.recover.replay.states import Happening, JobState, following
 
 TOPIC: Final = names.internal("replays")
 KEPT_REJECTIONS: Final = 200

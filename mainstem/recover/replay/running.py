@@ -17,13 +17,13 @@ from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.reader import Ranges, reading
 from mainstem.kafka.topics import Admin
 from mainstem.kafka.transaction import TransactionalProducer
+from mainstem.recover.job_states import WISHED, Happening
 from mainstem.recover.pace import Pace
 from mainstem.recover.replay.choice import Chooser, Sight, fingerprints
 from mainstem.recover.replay.jobs import Job, Outcome, record_of
 from mainstem.recover.replay.ranges import remaining
 from mainstem.recover.replay.reading import Piece, batches, pieces
 from mainstem.recover.replay.records import find_job
-from mainstem.recover.replay.states import WISHED, Happening
 from mainstem.recover.wishes import Wish, Wishes
 
 BATCH_RECORDS: Final = 5000

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mainstem.codec import headers as h
+from mainstem.recover.job_states import WISHED
 from mainstem.recover.redrive import Job, Terms, plan, planned
 from mainstem.recover.replay import Happening, JobState
-from mainstem.recover.replay.states import WISHED
 from mainstem.recover.selection import Selection
 from mainstem.recover.wishes import Wish
 from tests.unit.deliver.sink_world import REDRIVE, World, order

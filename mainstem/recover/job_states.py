@@ -1,4 +1,4 @@
-"""Where a replay can stand, and what can happen to it there. Values only, no I/O."""
+"""Where a job, a replay or a redrive, can stand, and what can happen to it there. Values only, no I/O."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstem.errors import PLAN_CHANGED, Refused
+from mainstem.recover.job_states import following
 from mainstem.recover.replay import Happening, Job, JobState, planned
 from mainstem.recover.replay.jobs import record_of
-from mainstem.recover.replay.states import following
 from tests.unit.recover.test_replay_plan import made
 
 STATES = {
