@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from mainstem.errors import MainstemError
 from mainstem.event import Partition
@@ -142,9 +142,10 @@ class Attendance:
         _resume(consumer, self.holdings.running())
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # An offset of our own, though nothing is read from it: the client would first ask the group for one, which can
-        # take as long as a dead member's transaction is open, and nothing could be started meanwhile.
-        consumer.assign([TopicPartition(tp.topic, tp.partition, 0) for tp in partitions])
+        # The end, though nothing is read from it: without an offset the client would first ask the group for one, which
+        # can take as long as a dead member's transaction is open, and nothing could be started meanwhile. Until it is
+        # paused it may already fetch, so it has to be a place that is there.
+        consumer.assign([TopicPartition(tp.topic, tp.partition, OFFSET_END) for tp in partitions])
         consumer.pause(partitions)
         self.holdings.assign(partitions_of(partitions))
         self._tell(Assigned(sorted(self.holdings.held)))

@@ -57,6 +57,25 @@ async def test_without_an_offset_a_partition_starts_at_its_beginning_wherever_th
     assert fetched.messages[0].offset() == 0
 
 
+async def test_a_partition_whose_beginning_is_deleted_has_no_gap_for_those_who_begin_behind_it(
+    config: dict[str, Any], topic: str
+) -> None:
+    await send(config, topic, 100)
+    forget(config, topic, before=50)
+    for _ in range(5):
+        async with GroupConsumer(config, topic, [topic]) as consumer:
+            found: list[Happening] = []
+            async with asyncio.timeout(DEADLINE_S):
+                async for happening in consumer.happenings():
+                    found.append(happening)
+                    if isinstance(happening, Fetched):
+                        break
+                    await consumer.start({Partition(topic, 0): 60})
+        assert list(map(type, found)) == [Assigned, Fetched]
+        assert isinstance(happening, Fetched)
+        assert happening.messages[0].offset() == 60
+
+
 async def test_a_position_that_is_gone_when_a_member_begins_stops_it_with_both_numbers(
     config: dict[str, Any], topic: str
 ) -> None:
