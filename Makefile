@@ -26,7 +26,7 @@ demo: $(READY) ## Run the main job: a week of payments, through Kafka into accou
 test: $(READY) ## Run every check and every test, on the real development stack.
 	@$(MAKE) $(BESIDE) $(STATIC)
 	@echo "==> All tests, on Kafka, the registry and PostgreSQL (the first run downloads them)"
-	@$(BIN)/pytest -n 2 --cov --cov-report=html:build/coverage
+	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=html:build/coverage
 
 check: $(READY) ## Run what takes less than a minute: static checks and the tests that need no stack.
 	@$(MAKE) $(BESIDE) unit $(STATIC)
