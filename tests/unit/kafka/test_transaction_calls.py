@@ -37,5 +37,5 @@ def test_a_failure_without_a_reason_means_what_is_wrong_with_the_producer(
     monkeypatch.setattr("mainstem.kafka.transaction_calls.Producer", SilentProducer)
     monkeypatch.setattr(SilentProducer, "standing", standing)
     with pytest.raises(Failed) as failed:
-        Instance({"bootstrap.servers": "127.0.0.1:1"}).flush(0.1)
+        Instance({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}).flush(0.1)
     assert (failed.value.told, failed.value.error.code()) == (told, standing.code())
