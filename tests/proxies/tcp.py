@@ -13,6 +13,8 @@ from typing import Any, Self, TypeVar
 HOST = "127.0.0.1"
 CHUNK_BYTES = 65_536
 CALL_S = 10.0
+ACCEPT_TURNS = 5
+"""Of the loop, until a connection that is being accepted is known, and so can be cut too."""
 
 T = TypeVar("T")
 
@@ -119,6 +121,8 @@ class TcpProxy:
         await self._refuse()
 
     async def _cut(self) -> None:
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
         tasks = list(self._connections)
         for task, writer in self._connections.items():
             writer.transport.abort()
@@ -145,10 +149,10 @@ class TcpProxy:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            back_writer.transport.abort()  # before the wait: that may be cancelled
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            back_writer.transport.abort()
 
     async def _pass_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(CHUNK_BYTES):
