@@ -14,6 +14,7 @@ from typing import Final
 from mainstem.devstack import jvm
 from mainstem.devstack.artifacts import locked
 from mainstem.devstack.fetch import fetch
+from mainstem.devstack.kafka_restart import end_old_session, was_killed
 from mainstem.devstack.launch import Launch, failed
 from mainstem.devstack.lock import exclusive
 from mainstem.devstack.ports import HOST
@@ -52,9 +53,6 @@ FOR_DEVELOPMENT: Final = {
     "group.min.session.timeout.ms": "1000",
     # A killed worker's open transaction holds readers up until it is aborted.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
-    # A killed broker's place is free again after this time; the default would hold the next start up for 9 s.
-    "broker.session.timeout.ms": "3000",
-    "broker.heartbeat.interval.ms": "500",
     # The default's 128 MB is a quarter of the heap.
     "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
 }
@@ -97,8 +95,11 @@ def start(launch: Launch) -> int:
         data = folder / "data"
         if not data.exists():
             _format(launch, class_path, data)
+        settings = properties(launch.ports, data)
+        if was_killed(data):
+            end_old_session(launch, jars, settings, LOGGING)
         configuration = folder / "server.properties"
-        configuration.write_text(properties(launch.ports, data), encoding="utf-8")
+        configuration.write_text(settings, encoding="utf-8")
         command = jvm.server(launch.home, Part.KAFKA, HEAP_MB)
         log = launch.home.log(Part.KAFKA)
         pid = spawn([*command, *class_path, "kafka.Kafka", configuration], log, environment())

@@ -73,6 +73,26 @@ def first_value(stack: Stack, topic: str) -> bytes | None:
         consumer.close()
 
 
+def left_open(stack: Stack, topic: str, value: bytes) -> None:
+    """A transaction that is over its time when the broker is up again, which then aborts it by itself."""
+    timeout_ms = 1000
+    config = {"bootstrap.servers": stack.bootstrap, "transactional.id": topic, "transaction.timeout.ms": timeout_ms}
+    producer = Producer({**config, "message.timeout.ms": timeout_ms})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(topic, value)
+    assert producer.flush(10) == 0
+
+
+def committed_values(stack: Stack, topic: str, number: int) -> list[bytes | None]:
+    consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": topic, "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    try:
+        return [message.value() for message in consumer.consume(number, 30)]
+    finally:
+        consumer.close()
+
+
 def kill(pid: int) -> None:
     process = psutil.Process(pid)
     process.kill()
@@ -161,6 +181,18 @@ def test_a_killed_broker_is_started_again_beside_the_living_rest(project: Path, 
     assert mended.stack.pids[Part.REGISTRY] == stack.pids[Part.REGISTRY]
     assert mended.stack.pids[Part.POSTGRES] == stack.pids[Part.POSTGRES]
     assert first_value(mended.stack, topic) == b"kept"
+
+
+def test_what_a_killed_broker_held_open_does_not_hold_up_readers(project: Path, stack: Stack) -> None:
+    topic = f"hung-{uuid4().hex}"
+    publish(stack, topic, b"before")
+    left_open(stack, topic, b"aborted")
+    kill(stack.pids[Part.KAFKA])
+    mended = devstack.ensure(project, environ={}).stack
+    producer = Producer({"bootstrap.servers": mended.bootstrap, "acks": "all"})
+    producer.produce(topic, b"after")
+    assert producer.flush(10) == 0
+    assert committed_values(mended, topic, 2) == [b"before", b"after"]
 
 
 def test_a_killed_database_is_started_again_with_its_data_and_the_registry_with_it(project: Path, stack: Stack) -> None:
