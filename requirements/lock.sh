@@ -16,13 +16,14 @@ compile() {
   local output=$1
   shift
   echo "==> $output"
-  $tools/bin/pip-compile --no-config --quiet --generate-hashes --strip-extras --allow-unsafe \
+  $tools/bin/pip-compile --no-config --quiet --generate-hashes --allow-unsafe \
     --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file "$output" "$@"
 }
 
 export CUSTOM_COMPILE_COMMAND="make lock"
 unset PIP_FIND_LINKS
-compile requirements/build.txt "$@" requirements/build.in
-compile requirements/runtime.txt "$@" pyproject.toml
-compile requirements/dev.txt "$@" --extra dev --extra test --constraint requirements/runtime.txt \
+compile requirements/build.txt "$@" --strip-extras requirements/build.in
+compile requirements/runtime.txt "$@" --strip-extras pyproject.toml
+# With their extras: pip before 23.3 takes a pin without them for none (https://github.com/pypa/pip/issues/12345).
+compile requirements/dev.txt "$@" --no-strip-extras --extra dev --extra test --constraint requirements/runtime.txt \
   pyproject.toml requirements/build.in
