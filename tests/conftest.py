@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mainstem import devstack
 
 REPOSITORY = Path(__file__).parent.parent
+
+# Machines are shared and noisy: how long an example takes says nothing about the code.
+settings.register_profile("mainstem", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mainstem")
 
 
 @pytest.fixture(scope="session")

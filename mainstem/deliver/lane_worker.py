@@ -24,7 +24,7 @@ from mainstem.flow.flight import LaneRules
 from mainstem.flow.item import Item, OnFailure
 from mainstem.flow.lanes import Lanes
 from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
-from mainstem.kafka.gap import check_position
+from mainstem.kafka.gap import first_to_read
 
 NEVER = 1 << 63
 WINDOW_BATCHES = 2
@@ -106,11 +106,7 @@ class LaneWorker:
         await self._consumer.hold(wanted)
         kept = await self._ledger.restore(wanted)
         failpoint("sink.taken_over")
-        starts: dict[Partition, int] = {}
-        for partition, offset in kept.starts.items():
-            bounds = await self._consumer.bounds(partition)
-            check_position(partition, offset, bounds)
-            starts[partition] = bounds[0] if offset is None else offset
+        starts = {p: first_to_read(p, offset, await self._consumer.bounds(p)) for p, offset in kept.starts.items()}
         lanes = Lanes(self._rules(), starts, kept.waiting)
         generation = await self._consumer.start(starts)
         self._since = dict.fromkeys(starts, generation)

@@ -23,7 +23,7 @@ from mainstem.failpoint import failpoint
 from mainstem.flow.item import Item
 from mainstem.flow.settlement import Settlement
 from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
-from mainstem.kafka.gap import check_position
+from mainstem.kafka.gap import first_to_read
 from mainstem.sdk.sink import Claim, ParkedKey, Target
 
 NEVER = 1 << 63
@@ -72,6 +72,8 @@ class SinkWorker:
         self._placement = Placement(plan, target)
         self._claims: dict[Partition, Claim] = {}
         self._generations: dict[Partition, int] = {}
+        self._beginnings: dict[Partition, int] = {}
+        """Where to read from as long as nothing has been settled."""
         self._parked: set[ParkedKey] = set()
         self._is_stale = False
         self._persistence = Persistence(plan, report, self._doubt)
@@ -143,16 +145,19 @@ class SinkWorker:
         claims = await self._target.take_over(wanted)
         failpoint("sink.taken_over")
         self._parked = set(await self._target.parked(self._plan.topics))
-        for claim in claims:
-            check_position(claim.partition, claim.next_offset, await self._consumer.bounds(claim.partition))
+        starts = {c.partition: await self._first_of(c) for c in claims}
         self._outbox.post(wanted)
-        generation = await self._consumer.start({claim.partition: claim.next_offset for claim in claims})
+        generation = await self._consumer.start(starts)
+        self._beginnings |= starts
         for claim in claims:
             self._claims[claim.partition] = claim
             self._generations[claim.partition] = generation
         if self._too_many is not None:
             await self._start_live()
         self._report.owns(len(self._claims), len(self._parked))
+
+    async def _first_of(self, claim: Claim) -> int:
+        return first_to_read(claim.partition, claim.next_offset, await self._consumer.bounds(claim.partition))
 
     async def _prepare(self, batch: _Batch) -> None:
         async def once() -> None:
@@ -213,9 +218,10 @@ class SinkWorker:
 
     async def _start_live(self) -> None:
         self._too_many = None
-        held = {p: claim.next_offset for p, claim in self._claims.items() if self._generations[p] == NEVER}
-        generation = await self._consumer.start(held)
-        self._generations |= {partition: generation for partition in held if partition in self._claims}
+        held = [claim for claim in self._claims.values() if self._generations[claim.partition] == NEVER]
+        starts = {c.partition: self._beginnings[c.partition] if c.next_offset is None else c.next_offset for c in held}
+        generation = await self._consumer.start(starts)
+        self._generations |= {partition: generation for partition in starts if partition in self._claims}
 
     def _progress(self) -> None:
         if self._too_many is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from mainstem.errors import MainstemError
 from mainstem.event import Partition
@@ -49,6 +49,8 @@ class Attendance:
         self._commands = commands
         self._tell = tell
         self._met_gap = False
+        self._given: set[Partition] = set()
+        """What the client reads, or would if it were not paused."""
         self.holdings = Holdings()
         self.stopped = threading.Event()
 
@@ -142,24 +144,42 @@ class Attendance:
         _resume(consumer, self.holdings.running())
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # The end, though nothing is read from it: without an offset the client would first ask the group for one, which
-        # can take as long as a dead member's transaction is open, and nothing could be started meanwhile. Until it is
-        # paused it may already fetch, so it has to be a place that is there.
-        consumer.assign([TopicPartition(tp.topic, tp.partition, OFFSET_END) for tp in partitions])
-        consumer.pause(partitions)
+        # The client gets them when it is said where to begin. Were they given to it now, at a place that it has to look
+        # up ("the end", "where the group stands"), an answer that comes after the start would undo that: librdkafka
+        # 2.16 asks once more (rd_kafka_toppar_handle_Offset), and goes on from there, past all that lies between.
+        consumer.assign([])
+        self._given = set()
         self.holdings.assign(partitions_of(partitions))
         self._tell(Assigned(sorted(self.holdings.held)))
 
-    def start(self, consumer: Consumer, offsets: Mapping[Partition, int | None]) -> int:
+    def start(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> int:
         self.holdings.generation += 1
         started = self.holdings.waiting(offsets)
         for partition in started:
-            offset = offsets[partition]
-            consumer.seek(TopicPartition(*partition, OFFSET_BEGINNING if offset is None else offset))
-            self.holdings.start(partition)
+            self.holdings.start(partition, offsets[partition])
+        if self._given.issuperset(started):
+            for partition in started:
+                consumer.seek(TopicPartition(*partition, offsets[partition]))
+        else:
+            self._give(consumer, set(started))
         if not self.holdings.is_resting:
             _resume(consumer, started)
         return self.holdings.generation
+
+    def hold(self, consumer: Consumer, partitions: Collection[Partition]) -> None:
+        consumer.pause(places(self.holdings.hold(partitions)))
+
+    def _give(self, consumer: Consumer, started: Set[Partition]) -> None:
+        """Lets the client know what runs. Those that ran before go on where they are."""
+        before = places(self._given - started)
+        consumer.pause(before)  # from here on nothing is handed out of what was fetched of them
+        for place in consumer.position(before) if before else ():
+            self.holdings.goes_on(Partition(place.topic, place.partition), place.offset)
+        starts = self.holdings.starts()
+        consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
+        self._given = set(starts)
+        # A pause outlives an assignment: one that waited when it was given away would wait for ever when it comes back.
+        (consumer.pause if self.holdings.is_resting else consumer.resume)(places(starts))
 
     def commit(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
         mine = [
@@ -182,6 +202,7 @@ class Attendance:
             self._commands.run(consumer)  # the loop may want to commit what it has just finished
             left.wait(0.01)
         self.holdings.leave(partitions_of(partitions))
+        self._given = set()
         consumer.unassign()
 
 

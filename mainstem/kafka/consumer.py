@@ -15,7 +15,7 @@ from mainstem.errors import Fenced, Retryable
 from mainstem.event import Partition
 from mainstem.kafka.attendance import Attendance
 from mainstem.kafka.command import Commands
-from mainstem.kafka.gap import check_position
+from mainstem.kafka.gap import first_to_read
 from mainstem.kafka.happening import Assigned, Failed, Fetched, Happening, Revoked
 from mainstem.kafka.membership import member_settings
 from mainstem.kafka.places import places
@@ -89,10 +89,10 @@ class GroupConsumer:
 
     async def hold(self, partitions: Collection[Partition]) -> None:
         """Stops fetching these; they wait for `start` as newly assigned ones do."""
-        await self._commands.ask(lambda consumer: consumer.pause(places(self._attendance.holdings.hold(partitions))))
+        await self._commands.ask(lambda consumer: self._attendance.hold(consumer, partitions))
 
-    async def start(self, offsets: Mapping[Partition, int | None]) -> int:
-        """Begins the waiting partitions at these offsets; None is the beginning, wherever the group may stand.
+    async def start(self, offsets: Mapping[Partition, int]) -> int:
+        """Begins the waiting partitions at these offsets.
 
         Gives the generation from which on what is fetched of them counts; what comes of an earlier one is stale. An
         offset that Kafka does not hold any more is a Failed (MS-211), and the group is joined anew.
@@ -127,12 +127,13 @@ class GroupConsumer:
             for tp in found
         }
 
-    async def positions(self, partitions: Collection[Partition]) -> dict[Partition, Position | None]:
-        """Where the group stands, to be started from. Raises Misconfigured (MS-211) where Kafka does not hold it."""
+    async def positions(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Where the group stands, to be started from; where it stands nowhere, the beginning.
+
+        Raises Misconfigured (MS-211) where Kafka does not hold it.
+        """
         found = await self._committed_in_time(partitions)
-        for partition, position in found.items():
-            check_position(partition, position, await self.bounds(partition))
-        return found
+        return {p: first_to_read(p, position, await self.bounds(p)) for p, position in found.items()}
 
     async def _committed_in_time(self, partitions: Collection[Partition]) -> dict[Partition, Position | None]:
         """A coordinator that has just moved, or is busy, may need longer than one question waits."""

@@ -6,10 +6,16 @@ from mainstem.errors import OFFSETS_GONE, Misconfigured
 from mainstem.event import Partition
 
 
-def check_position(partition: Partition, position: int | None, bounds: tuple[int, int]) -> None:
-    """Raises Misconfigured (MS-211) when the next offset to read is not within the partition; None is its beginning."""
-    if position is not None and not bounds[0] <= position <= bounds[1]:
+def first_to_read(partition: Partition, position: int | None, bounds: tuple[int, int]) -> int:
+    """The offset at which to begin; without a position it is the partition's beginning.
+
+    Raises Misconfigured (MS-211) when the position is not within the partition.
+    """
+    if position is None:
+        return bounds[0]
+    if not bounds[0] <= position <= bounds[1]:
         raise gap(partition, position, bounds)
+    return position
 
 
 def gap(partition: Partition, position: int | None, bounds: tuple[int, int] | None) -> Misconfigured:

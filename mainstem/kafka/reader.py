@@ -17,6 +17,7 @@ from mainstem.kafka.patience import patiently
 
 BATCH = 5000
 STALL_S = 30.0
+STALLED = "see whether its brokers answer; if so, look for an endless transaction: kafka-transactions.sh find-hanging"
 Ranges = Mapping[Partition, tuple[int, int]]
 """Offsets [start, end) by partition."""
 
@@ -97,7 +98,7 @@ class Reader:
             if got:
                 heard = monotonic()
             elif monotonic() - heard > STALL_S:
-                raise Unreachable(f"nothing more of {sorted(left)} arrives", code=KAFKA_UNREACHABLE)
+                raise Unreachable(f"nothing more of {sorted(left)} arrives", code=KAFKA_UNREACHABLE, fix=STALLED)
             records = [message for message in got if self._is_wanted(message, left)]
             if records:
                 yield records

@@ -15,9 +15,10 @@ NEWEST = 1 << 15
 
 
 class Api(IntEnum):
-    """The requests of producers whose answers can be changed."""
+    """Requests that can be told apart. The answers of producers' can be changed."""
 
     PRODUCE = 0
+    LIST_OFFSETS = 2
     INIT_PRODUCER_ID = 22
     ADD_PARTITIONS_TO_TXN = 24
     ADD_OFFSETS_TO_TXN = 25

@@ -76,7 +76,7 @@ async def test_what_is_fetched_before_a_hold_has_an_earlier_generation(config: d
         async with asyncio.timeout(DEADLINE_S):
             async for happening in consumer.happenings():
                 if isinstance(happening, Assigned):
-                    await consumer.start(dict.fromkeys(happening.partitions))
+                    await consumer.start(dict.fromkeys(happening.partitions, 0))
                 if isinstance(happening, Fetched):
                     generations.append(happening.generation)
                     happening.done()

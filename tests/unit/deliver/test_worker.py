@@ -80,7 +80,7 @@ async def test_a_successor_begins_where_the_one_before_it_stopped() -> None:
     async with rig.running():
         rig.consumer.assign(P0)
         await rig.until(lambda: len(rig.delivered) == 3)
-    assert rig.consumer.starts == [{P0: None}, {P0: 2}]
+    assert rig.consumer.starts == [{P0: 0}, {P0: 2}]
     assert rig.delivered == [1, 2, 3]
 
 
@@ -243,7 +243,7 @@ async def test_partitions_that_are_gone_before_they_were_taken_are_not_taken() -
         rig.consumer.held.clear()
         rig.consumer.assign(P1)
         await rig.until(lambda: rig.consumer.starts)
-    assert rig.consumer.starts == [{P1: None}]
+    assert rig.consumer.starts == [{P1: 0}]
     assert not any(partition == P0 for _, partition in rig.store.contents.controls)
 
 
@@ -352,12 +352,12 @@ async def test_a_gap_pauses_the_sink_and_is_named(bounds: tuple[int, int]) -> No
         assert len(rig.consumer.starts) == 1, "nothing is read on"
 
 
-async def test_a_sink_that_has_delivered_nothing_yet_has_no_gap() -> None:
+async def test_a_sink_that_has_delivered_nothing_yet_begins_at_the_beginning_that_is_left() -> None:
     rig = Rig()
     rig.consumer.bounds_of[P0] = (5, 9)
     async with rig.running():
         rig.consumer.assign(P0)
-        await rig.until(lambda: rig.consumer.starts == [{P0: None}])
+        await rig.until(lambda: rig.consumer.starts == [{P0: 5}])
 
 
 async def test_with_the_policy_to_block_the_sink_stops_before_a_refused_record_until_it_is_mended() -> None:

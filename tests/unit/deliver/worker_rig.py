@@ -34,7 +34,7 @@ class FollowingConsumer:
 
     def __init__(self, batch: int) -> None:
         self.held: set[Partition] = set()
-        self.starts: list[Mapping[Partition, int | None]] = []
+        self.starts: list[Mapping[Partition, int]] = []
         self.holds_asked: list[list[Partition]] = []
         self.committed: dict[Partition, int] = {}
         self.bounds_of: dict[Partition, tuple[int, int]] = {}
@@ -60,10 +60,10 @@ class FollowingConsumer:
     async def hold(self, partitions: Collection[Partition]) -> None:
         self.holds_asked.append(sorted(partitions))
 
-    async def start(self, offsets: Mapping[Partition, int | None]) -> int:
+    async def start(self, offsets: Mapping[Partition, int]) -> int:
         self.starts.append(dict(offsets))
         self.generation += 1
-        self.fetch([m for p, offset in offsets.items() for m in self.records[p][offset or 0 :]])
+        self.fetch([m for p, offset in offsets.items() for m in self.records[p][offset:]])
         return self.generation
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[3]
 LOCKS = ("build", "dev", "runtime")
-PINNED = re.compile(r"^([\w.-]+)==(\S+)(.*)", re.MULTILINE)
+PINNED = re.compile(r"^([\w.-]+)(?:\[[\w,-]+\])?==(\S+)(.*)", re.MULTILINE)
 
 
 def text(lock: str) -> str:
@@ -63,6 +63,10 @@ def test_tests_run_with_the_versions_that_are_shipped() -> None:
     everything = pinned("dev")
     for name, version in {**pinned("runtime"), **pinned("build")}.items():
         assert everything.get(name) == version, f"{name}: run `make lock`"
+
+
+def test_a_package_that_another_wants_with_extras_is_pinned_with_them() -> None:
+    assert "\ncoverage[toml]==" in text("dev"), "pip before 23.3, which Python 3.11 brings, takes another version else"
 
 
 def test_what_is_shipped_has_no_development_tools() -> None:

@@ -21,6 +21,7 @@ class Client(RuleBasedStateMachine):
         self.reads: set[Partition] = set()
         self.ours: set[Partition] = set()
         self.started: set[Partition] = set()
+        self.at: dict[Partition, int] = {}
 
     @rule(partitions=some)
     def assign(self, partitions: set[Partition]) -> None:
@@ -39,13 +40,20 @@ class Client(RuleBasedStateMachine):
         self.reads -= set(self.holdings.hold(partitions))
         self.started -= partitions
 
-    @rule(partitions=some)
-    def start(self, partitions: set[Partition]) -> None:
+    @rule(partitions=some, offset=st.integers(0, 9))
+    def start(self, partitions: set[Partition], offset: int) -> None:
         for partition in self.holdings.waiting(partitions):
             self.started.add(partition)
-            self.holdings.start(partition)
+            self.at[partition] = offset
+            self.holdings.start(partition, offset)
             if not self.holdings.is_resting:
                 self.reads.add(partition)
+
+    @rule(partition=st.sampled_from(PLACES), offset=st.integers(-1001, 9))
+    def goes_on(self, partition: Partition, offset: int) -> None:
+        self.holdings.goes_on(partition, offset)
+        if partition in self.started and offset >= 0:
+            self.at[partition] = offset
 
     @rule()
     def rest(self) -> None:
@@ -61,6 +69,7 @@ class Client(RuleBasedStateMachine):
     def reads_what_was_started_and_is_ours_unless_it_rests(self) -> None:
         assert self.reads == (set() if self.holdings.is_resting else self.started)
         assert self.started <= self.ours
+        assert self.holdings.starts() == {partition: self.at[partition] for partition in self.started}
         assert {place for place in PLACES if place in self.holdings} == self.ours
 
 
