@@ -79,7 +79,7 @@ async def test_a_passing_error_is_waited_out(rig: Rig, api: Api, error: int) -> 
 async def test_an_error_has_the_outcome_that_is_specified_for_it(
     rig: Rig, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # An end that takes long costs the producer, whatever the answer (test_transaction_delays.py): not on a busy machine.
+    # An end that takes long costs the producer, whatever the answer (test_transaction_delays.py); not in this test.
     monkeypatch.setattr("mainstem.kafka.transaction_run.LATE_S", DEADLINE_S)
     before = rig.committed()
     async with rig.producer() as producer:
