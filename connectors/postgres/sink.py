@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Self
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, model_validator
 
 from connectors.postgres.session import Limits, Session
@@ -60,6 +62,13 @@ class PostgresSink(TransactionalSink):
             yield target
         finally:
             await target.close()
+
+    def target_name(self) -> str | None:
+        """The server and the database: what is down for one table is down for all."""
+        with suppress(psycopg.Error):  # a wrong dsn is named by whoever connects
+            parts = conninfo_to_dict(self.dsn.reveal())
+            return "postgresql {host}:{port}/{dbname}".format_map({"host": "", "port": 5432, "dbname": "", **parts})
+        return None
 
     async def check(self) -> None:
         """Connects, reads the table's definition and makes the control tables where they are missing."""

@@ -7,9 +7,11 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mainstem.app.services import Services
 from mainstem.deliver.gate import Gate
+from mainstem.deliver.guarded_target import GuardedTarget
 from mainstem.deliver.lane_worker import LaneWorker
 from mainstem.deliver.ledger import KafkaLedger
 from mainstem.deliver.outbox import Outbox
@@ -104,12 +106,16 @@ async def _worker(
 async def _transactional(
     services: Services, plan: SinkPlan, connector: TransactionalSink, parts: Parts
 ) -> AsyncIterator[SinkWorker]:
-    async with (
-        connector.open(parts.identity) as target,
-        Outbox(services.config, plan.part, target, parts.identity.topic_ids.get) as outbox,
-        parts.consumer,
-    ):
-        yield SinkWorker(plan, parts.consumer, target, parts.preparer, outbox, parts.report)
+    name = connector.target_name() or plan.part
+    breaker = services.breakers.of(name)
+    with breaker.heard_by(partial(parts.report.target, name)):
+        async with connector.open(parts.identity) as opened:
+            target = GuardedTarget(opened, name, breaker)
+            async with (
+                Outbox(services.config, plan.part, target, parts.identity.topic_ids.get) as outbox,
+                parts.consumer,
+            ):
+                yield SinkWorker(plan, parts.consumer, target, parts.preparer, outbox, parts.report)
 
 
 @asynccontextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -39,15 +37,6 @@ class Gate:
 
     def __post_init__(self) -> None:
         self._pause = Breaker(RetryPolicy(first_s=self.probe_s, max_s=self.probe_s), _constant)
-
-    @contextmanager
-    def heard_by(self, on_change: Callable[[BreakerState], None]) -> Iterator[None]:
-        """Calls it when the target's state changes by what somebody has tried."""
-        self.target.on_change.append(on_change)
-        try:
-            yield
-        finally:
-            self.target.on_change.remove(on_change)
 
     @property
     def is_paused(self) -> bool:

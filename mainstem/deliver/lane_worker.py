@@ -64,7 +64,7 @@ class LaneWorker:
     async def run(self) -> None:
         """Ends after `stop`. Raises what is a bug of ours."""
         try:
-            with self._sink.gate.heard_by(self._target_changed):
+            with self._sink.gate.target.heard_by(self._target_changed):
                 async for happening in self._consumer.happenings():
                     await self._handle(happening)
                 await self._leave()

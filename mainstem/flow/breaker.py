@@ -7,7 +7,8 @@ which closes it or opens it again, for longer. No I/O and no clock: time is give
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,8 +45,7 @@ class Breaker:
 
     policy: RetryPolicy = OUTAGE
     draw: Callable[[float, float], float] = random.uniform
-    on_change: list[Callable[[BreakerState], None]] = field(default_factory=list)
-    """Called when the state changes by what has been tried, not by the time."""
+    _listeners: list[Callable[[BreakerState], None]] = field(default_factory=list)
     _failures: int = 0
     """Openings in a row."""
     _opening: int = 0
@@ -53,6 +53,15 @@ class Breaker:
     _opens_until: float = 0.0
     _probe: Ticket | None = None
     _probe_until: float = 0.0
+
+    @contextmanager
+    def heard_by(self, on_change: Callable[[BreakerState], None]) -> Iterator[None]:
+        """Calls it when the state changes by what somebody has tried, not by the time."""
+        self._listeners.append(on_change)
+        try:
+            yield
+        finally:
+            self._listeners.remove(on_change)
 
     def state(self, now: float) -> BreakerState:
         if not self._failures:
@@ -107,7 +116,7 @@ class Breaker:
             self._tell(BreakerState.HALF_OPEN)
 
     def _tell(self, state: BreakerState) -> None:
-        for tell in list(self.on_change):
+        for tell in list(self._listeners):
             tell(state)
 
 

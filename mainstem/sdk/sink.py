@@ -178,6 +178,10 @@ class TransactionalSink(Settings, ABC):
 
     guarantee: ClassVar[Guarantee] = Guarantee.EXACTLY_ONCE
 
+    def target_name(self) -> str | None:
+        """As `Sink.target_name`."""
+        return None
+
     @abstractmethod
     def open(self, identity: SinkIdentity) -> AbstractAsyncContextManager[Target]:
         """For one worker; it may connect, and make its control tables, with the first call only."""

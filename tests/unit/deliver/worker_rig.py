@@ -10,10 +10,12 @@ from typing import Any, cast
 
 from mainstem import Event, MainstemError, Partition, Row, SinkIdentity, Target
 from mainstem.codec.message import Message
+from mainstem.deliver.guarded_target import GuardedTarget
 from mainstem.deliver.outbox import Outbox
 from mainstem.deliver.prepare import Preparer
 from mainstem.deliver.report import Report
 from mainstem.deliver.worker import SinkWorker
+from mainstem.flow.breaker import Breaker
 from mainstem.flow.dead_letter import ORIGIN_HEADERS
 from mainstem.flow.item import OnFailure
 from mainstem.flow.retry import RetryPolicy
@@ -126,9 +128,13 @@ class Rig:
     """A worker, and what a test wants to do to it or to see of it."""
 
     def __init__(
-        self, batch: int = 1000, on_failure: OnFailure = OnFailure.PARK, max_parked_keys: int | None = None
+        self,
+        batch: int = 1000,
+        on_failure: OnFailure = OnFailure.PARK,
+        max_parked_keys: int | None = None,
+        store: MemoryStore | None = None,
     ) -> None:
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.refused: set[int] = set()
         self.fails: list[Exception] = []
         """Raised by the mapping, the last first, once each."""
@@ -170,9 +176,9 @@ class Rig:
         return log[-len(numbers) :]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[SinkWorker]:
+    async def running(self, breaker: Breaker | None = None) -> AsyncIterator[SinkWorker]:
         async with self._sink.open(IDENTITY) as target:
-            worker = self.worker(target)
+            worker = self.worker(target if breaker is None else GuardedTarget(target, "the store", breaker))
             task = asyncio.create_task(worker.run())
             try:
                 yield worker

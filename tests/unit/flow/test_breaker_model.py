@@ -156,17 +156,21 @@ def test_a_late_success_of_before_does_not_close_it() -> None:
 
 def test_whoever_waits_is_told_when_it_opens_and_closes() -> None:
     breaker, heard = open_breaker(), list[BreakerState]()
-    breaker.on_change.append(heard.append)
-    probe = breaker.admit(1)
-    assert probe is not None
-    breaker.failed(probe, 1)
-    probe = breaker.admit(2)
-    assert probe is not None
-    breaker.returned(probe)
-    probe = breaker.admit(2)
-    assert probe is not None
-    breaker.succeeded(probe)
+    with breaker.heard_by(heard.append):
+        probe = breaker.admit(1)
+        assert probe is not None
+        breaker.failed(probe, 1)
+        probe = breaker.admit(2)
+        assert probe is not None
+        breaker.returned(probe)
+        probe = breaker.admit(2)
+        assert probe is not None
+        breaker.succeeded(probe)
     assert heard == [BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED]
+    late = breaker.admit(3)
+    assert late is not None
+    breaker.failed(late, 3)
+    assert len(heard) == 3
 
 
 def test_a_target_has_one_breaker_in_a_process() -> None:
