@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
+import orjson
 import psutil
 
 from mainstem.failpoint import VARIABLE
@@ -47,9 +48,18 @@ def ends(dice: random.Random) -> Iterator[End]:
         yield from dice.sample(ENDS, len(ENDS))
 
 
+def held(log: str) -> frozenset[str]:
+    """What a process has of the sources, by what it says itself: what it is asked is older by the time it falls
+    asleep, and one that had just left them is no zombie when it wakes."""
+    said = [line for line in log.splitlines() if '"event": "sources ' in line or line.startswith("listening on")]
+    if not said or '"sources taken"' not in said[-1]:
+        return frozenset()
+    return frozenset(orjson.loads(said[-1])["sources"])
+
+
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Since when, and the sources that it was reading then."""
+    """Since when, and the sources that were its own then."""
 
     since: float
     sources: frozenset[str]
@@ -104,7 +114,7 @@ class Reader:
 
     def fall_asleep(self) -> None:
         self.is_struck = True
-        self.sleep = Sleep(monotonic(), self.sources)
+        self.sleep = Sleep(monotonic(), held(self.backbone.log()))
 
     def wake(self) -> None:
         """It is killed a moment later: its failpoint has been hit, or may never be."""
