@@ -8,6 +8,15 @@ from typing import Generic, TypeVar
 P = TypeVar("P", bound=Hashable)
 
 
+class RecordFailed(Exception):
+    """One record of a batch failed, and what it has done to a table has to be undone."""
+
+    def __init__(self, offset: int, error: Exception) -> None:
+        super().__init__(offset, error)
+        self.offset = offset
+        self.error = error
+
+
 class Blame(Generic[P]):
     """Remembers failures over the replays that they cause. A record that failed more than `retries` times is poison:
     its next delivery is its dead letter."""

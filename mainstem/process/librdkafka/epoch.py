@@ -80,6 +80,11 @@ class Epoch:
         return max(0, self._pace.size - self._delivered) if self.phase is Phase.OPEN else 0
 
     @property
+    def is_empty(self) -> bool:
+        """Nothing was delivered in it yet."""
+        return not self._delivered
+
+    @property
     def is_failed(self) -> bool:
         """One of its events failed: it will be aborted."""
         return self._is_failed
@@ -100,10 +105,15 @@ class Epoch:
         self.close()
         self._is_settling = True
 
-    def fail(self) -> None:
-        """An event failed, with a part of its outputs and changes perhaps made: waits only for what has begun."""
+    def fail(self, done_before: int = 0) -> None:
+        """An event failed, with a part of its outputs and changes perhaps made: waits only for what has begun.
+
+        `done_before`: about how many events of the epoch were done before it.
+        """
         if self.phase in {Phase.OPEN, Phase.CLOSING}:
             self.phase = Phase.CLOSING
+            if not self._is_failed:
+                self._pace.failed(done_before)
             self._is_failed = True
 
     def is_quiet(self, *, outstanding: int, running: int) -> bool:
@@ -132,11 +142,9 @@ class Epoch:
             self.phase = Phase.REWINDING if told is Told.REFUSED else Phase.ENDED
         return self.phase
 
-    def rewound(self, acknowledged: int = 0) -> None:
-        """All is back at the committed offsets. `acknowledged`: how many events were done before the failure."""
+    def rewound(self) -> None:
+        """All is back at the committed offsets."""
         if self.phase is Phase.REWINDING:
-            if self._is_failed:
-                self._pace.failed(acknowledged)
             self._begin()
 
     def end(self) -> None:

@@ -43,7 +43,7 @@ class Worker(RuleBasedStateMachine):
     def fail(self) -> None:
         self.running -= 1
         self.failed = True
-        self.epoch.fail()
+        self.epoch.fail(self.done)
 
     @rule()
     def its_time_is_over(self) -> None:
@@ -83,7 +83,7 @@ class Worker(RuleBasedStateMachine):
     @rule()
     def rewind(self) -> None:
         assert not self.running
-        self.epoch.rewound(self.done)
+        self.epoch.rewound()
         self.queued = self.done = 0
         self.failed = False
         assert self.epoch.phase is Phase.OPEN
