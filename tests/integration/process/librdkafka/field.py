@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -140,7 +140,7 @@ class Field:
         found = []
         with reading(self.config) as reader:
             for batch in reader.read(reader.whole([topic])):
-                found += [(m.key(), m.value(), dict(m.headers() or [])) for m in batch]
+                found += [(m.key(), m.value(), cast(dict[str, bytes], dict(m.headers() or []))) for m in batch]
         return found
 
     def report(self) -> str:
