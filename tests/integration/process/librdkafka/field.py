@@ -91,13 +91,14 @@ class Field:
             )
 
     def run_until_done(self) -> None:
-        """Starts again what has ended and wakes what has slept enough, until the group has read all."""
+        """Starts again what has ended and wakes what has slept enough, until the group has read all. Then stops all."""
         deadline = monotonic() + DEADLINE_S
         with Group(self.config, self.app, self.reads) as group:
-            while self.faults or group.lag():
+            while self.faults or self._asleep or group.lag():
                 assert monotonic() < deadline, self.report()
                 self._tend()
                 sleep(LOOK_S)
+        self.stop()
 
     def _tend(self) -> None:
         for member, worker in list(self._workers.items()):
