@@ -53,5 +53,8 @@ class Assignor:
     def external_topics_metadata(self) -> Mapping[str, Any]:
         return {}
 
+    def external_key_store(self, topic: str, key: bytes) -> Any:
+        return self.key_store(topic, key)
+
     def key_store(self, topic: str, key: bytes) -> Any:
         return self._app.conf.canonical_url
