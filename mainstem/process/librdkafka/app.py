@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import faust
+from faust.exceptions import ImproperlyConfigured
 from faust.types.enums import ProcessingGuarantee
 
 from mainstem.process.librdkafka.assign import Assignor
@@ -47,6 +48,18 @@ class App(faust.App):
         """Whether outputs are exactly-once. Faust remembers the first answer, also one from before the worker began."""
         guarantee: Any = self.conf.processing_guarantee
         return self.in_worker and bool(guarantee == ProcessingGuarantee.EXACTLY_ONCE)
+
+    def GlobalTable(self, *args: Any, **options: Any) -> Any:
+        """Raises ImproperlyConfigured: no worker would have more of it than its own partitions."""
+        raise ImproperlyConfigured("this engine has no GlobalTable yet")
+
+    def SetTable(self, *args: Any, **options: Any) -> Any:
+        """Raises ImproperlyConfigured: its changes would not be part of the transaction."""
+        raise ImproperlyConfigured("this engine has no SetTable yet")
+
+    def SetGlobalTable(self, *args: Any, **options: Any) -> Any:
+        """Raises ImproperlyConfigured."""
+        raise ImproperlyConfigured("this engine has no SetGlobalTable yet")
 
     def step(
         self,

@@ -301,6 +301,7 @@ class Consumer(BaseConsumer):
             self._void()
             return False
         if not is_poison:
+            message.tracked = False  # it begins anew
             return True
         self.dead_letter(tp, offset, message.key, message.value, error)
         self.ack(message)

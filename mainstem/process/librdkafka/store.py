@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from faust.exceptions import ImproperlyConfigured
 from faust.stores.base import Store as BaseStore
 from faust.streams import current_event
 from faust.types import TP
@@ -43,6 +44,8 @@ class OverlayStore(BaseStore[Any, Any]):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        if self.url.scheme != "memory":
+            raise ImproperlyConfigured(f"tables are kept in memory:// and in their changelogs, not in {self.url}")
         self._owner: Any = self.table
         self.parts: dict[int, Part] = {}
 

@@ -94,7 +94,7 @@ class Field:
         """Starts again what has ended and wakes what has slept enough, until the group has read all. Then stops all."""
         deadline = monotonic() + DEADLINE_S
         with Group(self.config, self.app, self.reads) as group:
-            while self.faults or self._asleep or group.lag():
+            while self.faults or group.lag() or self._is_one_asleep():
                 assert monotonic() < deadline, self.report()
                 self._tend()
                 sleep(LOOK_S)
@@ -111,6 +111,9 @@ class Field:
                     self.sleeps += 1
                     del self._asleep[worker.pid]
                     worker.send_signal(signal.SIGCONT)
+
+    def _is_one_asleep(self) -> bool:
+        return any(_state(worker.pid) == "T" for worker in self._workers.values())
 
     def stop(self) -> None:
         """Asks all to stop, and kills those that do not."""

@@ -32,6 +32,18 @@ def test_a_class_that_the_engine_needs_is_not_replaced() -> None:
         App("a", broker=BROKER, Stream=faust.Stream)
 
 
+@pytest.mark.parametrize("kind", ["GlobalTable", "SetTable", "SetGlobalTable"])
+def test_kinds_of_tables_that_would_not_be_exact_are_refused(kind: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"no {kind} yet"):
+        getattr(App("a", broker=BROKER), kind)("counts")
+
+
+def test_a_store_that_is_not_there_is_refused() -> None:
+    table = App("a", broker=BROKER, store="rocksdb://").Table("counts")
+    with pytest.raises(ImproperlyConfigured, match="memory://"):
+        table.data  # noqa: B018 - made when it is asked for
+
+
 def test_events_may_not_take_longer_than_their_transaction() -> None:
     with pytest.raises(ValueError, match="drain_s"):
         EngineOptions(drain_s=10, transaction_timeout_s=10)
