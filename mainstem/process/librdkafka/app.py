@@ -1,0 +1,84 @@
+"""The Faust app on librdkafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import faust
+from faust.exceptions import ImproperlyConfigured
+from faust.types.enums import ProcessingGuarantee
+
+from mainstem.process.librdkafka.assign import Assignor
+from mainstem.process.librdkafka.batch import Step, agent_for
+from mainstem.process.librdkafka.options import EngineOptions
+from mainstem.process.librdkafka.stream import Agent, Stream
+from mainstem.process.librdkafka.tables import Table, TableManager
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _raw(value: Any) -> Any:
+    return value
+
+
+class App(faust.App):
+    """As faust.App, with the classes that hold the engine's promises. `broker` is `librdkafka://host:port`.
+
+    `processing_guarantee="exactly_once"`: outputs, tables, dead letters and offsets become visible together, or not at
+    all. At-least-once (Faust's default): nothing is lost; outputs may repeat and tables are approximate after a crash.
+    """
+
+    def __init__(self, id: str, *, engine: EngineOptions | None = None, **settings: Any) -> None:
+        self.engine = engine or EngineOptions()
+        classes = {
+            "Stream": Stream,
+            "Agent": Agent,
+            "Table": Table,
+            "TableManager": TableManager,
+            "PartitionAssignor": Assignor,
+        }
+        if taken := sorted(classes.keys() & settings.keys()):
+            raise ValueError(f"the engine needs classes of its own for {', '.join(taken)}")
+        defaults = {"web_enabled": False, "topic_disable_leader": True, "consumer_auto_offset_reset": "earliest"}
+        super().__init__(id, **{**defaults, **settings, **classes})
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether outputs are exactly-once. Faust remembers the first answer, also one from before the worker began."""
+        guarantee: Any = self.conf.processing_guarantee
+        return self.in_worker and bool(guarantee == ProcessingGuarantee.EXACTLY_ONCE)
+
+    def GlobalTable(self, *args: Any, **options: Any) -> Any:
+        """Raises ImproperlyConfigured: no worker would have more of it than its own partitions."""
+        raise ImproperlyConfigured("this engine has no GlobalTable yet")
+
+    def SetTable(self, *args: Any, **options: Any) -> Any:
+        """Raises ImproperlyConfigured: its changes would not be part of the transaction."""
+        raise ImproperlyConfigured("this engine has no SetTable yet")
+
+    def SetGlobalTable(self, *args: Any, **options: Any) -> Any:
+        """Raises ImproperlyConfigured."""
+        raise ImproperlyConfigured("this engine has no SetGlobalTable yet")
+
+    def step(
+        self,
+        reads: str,
+        *,
+        writes: str | None = None,
+        table: Any = None,
+        decode: Callable[[bytes | None], Any] = _raw,
+        encode: Callable[[Any], bytes | None] = _raw,
+        concurrency: int = 1,
+    ) -> Callable[[F], F]:
+        """Runs a function over each event of the topic `reads`; what it returns goes to the topic `writes`.
+
+        It is called with the event and the table, and may be a coroutine: then events of up to `concurrency` keys run
+        beside each other, those of one key in order. It does not see batches, and is not called with half of one.
+        """
+
+        def register(function: F) -> F:
+            agent_for(self, reads, Step(function, writes, table, decode, encode, concurrency))
+            return function
+
+        return register

@@ -1,0 +1,204 @@
+"""A plain function per event, run over whole batches: `step(event, table) -> event, events or None`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import faust
+from faust.types import TP
+
+from mainstem.process.librdkafka.blame import RecordFailed
+from mainstem.process.librdkafka.fetching import Message
+
+Output = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]] | None]
+"""Key, value and headers of a record to write."""
+
+
+class Event:
+    """One record, decoded. What a step returns is made of it (`event.with_value(...)`) or is a new one."""
+
+    __slots__ = ("headers", "key", "offset", "partition", "timestamp_ms", "topic", "value")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a Kafka record
+        self,
+        key: bytes | None,
+        value: Any,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+        topic: str = "",
+        partition: int = -1,
+        offset: int = -1,
+        timestamp_ms: int = 0,
+    ) -> None:
+        self.key = key
+        self.value = value
+        self.headers = headers
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+        self.timestamp_ms = timestamp_ms
+
+    def with_value(self, value: Any, key: bytes | None = None) -> Event:
+        """Another value, and another key if one is given; the headers stay."""
+        return Event(self.key if key is None else key, value, self.headers)
+
+
+Result = Event | Iterable[Event] | None
+
+
+class Batches(faust.Schema[Any, Any]):
+    """Hands a whole batch of records to the agent as one value."""
+
+    takes_batches = True
+
+    def compile(self, app: Any, **options: Any) -> Any:
+        create = app.create_event
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return create(None, message.value, None, message)
+
+        return decode
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What `App.step` was told."""
+
+    function: Callable[[Event, Any], Any]
+    writes: str | None
+    table: Any
+    decode: Callable[[bytes | None], Any]
+    encode: Callable[[Any], bytes | None]
+    concurrency: int
+
+
+class _Try(NamedTuple):
+    record: Message
+    error: Exception
+
+
+class StepRunner:
+    """Runs a step over the batches of one agent. A record that fails is retried in place and then written to the dead
+    letters; where the step has a table and outputs are exactly-once, the epoch is aborted instead, since what it did to
+    the table cannot be told apart."""
+
+    def __init__(self, app: Any, step: Step) -> None:
+        self._app = app
+        self._step = step
+        self._is_async = inspect.iscoroutinefunction(step.function)
+
+    async def run(self, stream: Any) -> None:
+        """The agent's function."""
+        async for records in stream:
+            message = stream.current_event.message
+            outputs = await self._outputs(message, records)
+            write, topic = self._app.producer.write, self._step.writes
+            for key, value, headers in outputs:
+                write(topic, key, value, -1, headers)
+
+    async def _outputs(self, message: Any, records: Sequence[Message]) -> list[Output]:
+        if self._is_async and self._step.concurrency > 1:
+            return await self._concurrent(message, records)
+        outputs: list[Output] = []
+        poison = self._app.consumer.blame
+        for record in records:
+            if poison and self._is_poison(message.tp, record):
+                continue
+            try:
+                outputs += await self._async_once(record) if self._is_async else self._once(record)
+            except Exception as error:  # noqa: BLE001 - the author's code: any error is the record's
+                outputs += await self._again(message, _Try(record, error))
+        return outputs
+
+    async def _concurrent(self, message: Any, records: Sequence[Message]) -> list[Output]:
+        """Keys beside each other, the records of one key one after the other; outputs in the order of the records."""
+        lanes: dict[bytes | None, list[int]] = {}
+        for index, record in enumerate(records):
+            lanes.setdefault(record.key(), []).append(index)
+        found: list[list[Output]] = [[] for _ in records]
+        places = asyncio.Semaphore(self._step.concurrency)
+
+        async def lane(indexes: list[int]) -> None:
+            for index in indexes:
+                async with places:
+                    found[index] = await self._lane_step(message, records[index])
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for indexes in lanes.values():
+                    group.create_task(lane(indexes))
+        except* RecordFailed as failed:
+            first = failed.exceptions[0]
+            raise first from first.__cause__
+        return [output for outputs in found for output in outputs]
+
+    async def _lane_step(self, message: Any, record: Message) -> list[Output]:
+        if self._app.consumer.blame and self._is_poison(message.tp, record):
+            return []
+        try:
+            return await self._async_once(record)
+        except Exception as error:  # noqa: BLE001 - the author's code: any error is the record's
+            return await self._again(message, _Try(record, error))
+
+    def _once(self, record: Message) -> list[Output]:
+        return self._encoded(self._step.function(self._event(record), self._step.table))
+
+    async def _async_once(self, record: Message) -> list[Output]:
+        return self._encoded(await self._step.function(self._event(record), self._step.table))
+
+    def _event(self, record: Message) -> Event:
+        return Event(
+            record.key(),
+            self._step.decode(record.value()),
+            record.headers(),
+            record.topic(),
+            record.partition(),
+            record.offset(),
+            record.timestamp()[1],
+        )
+
+    def _encoded(self, result: Result) -> list[Output]:
+        """All of a record's outputs, or none of them."""
+        if result is None:
+            return []
+        events = (result,) if isinstance(result, Event) else result
+        encode = self._step.encode
+        return [(event.key, encode(event.value), event.headers) for event in events]
+
+    async def _again(self, message: Any, tried: _Try) -> list[Output]:
+        record, error = tried
+        if self._step.table is not None and self._app.in_transaction:
+            raise RecordFailed(record.offset(), error) from error
+        for _ in range(self._app.engine.retries):
+            try:
+                return await self._async_once(record) if self._is_async else self._once(record)
+            except Exception as once_more:  # noqa: BLE001 - the author's code: any error is the record's
+                error = once_more
+        self._dead_letter(message.tp, record, error)
+        return []
+
+    def _is_poison(self, tp: TP, record: Message) -> bool:
+        error = self._app.consumer.blame.poison(tp, record.offset())
+        if error is None:
+            return False
+        self._dead_letter(tp, record, error)
+        return True
+
+    def _dead_letter(self, tp: TP, record: Message, error: BaseException) -> None:
+        self._app.consumer.dead_letter(tp, record.offset(), record.key(), record.value(), error)
+
+
+def agent_for(app: Any, reads: str, step: Step) -> Any:
+    """The agent that runs the step."""
+    runner = StepRunner(app, step)
+
+    async def run(stream: Any) -> None:
+        await runner.run(stream)
+
+    name = cast(Any, step.function).__name__
+    run.__name__ = run.__qualname__ = name
+    topic = app.topic(reads, schema=Batches())
+    return app.agent(topic, name=f"{app.conf.id}.{name}")(run)

@@ -1,0 +1,274 @@
+"""The thread that owns the consumer and makes every call on it; whole batches cross to the loop.
+
+While a rebalance callback runs, a call from any other thread blocks; calls from within are fine. So there is one
+thread, and it serves the loop's calls also while it waits for the loop inside a callback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from faust.types import TP
+
+POLL_S = 0.01
+ROOM_S = 0.02
+PAUSE_S = 0.5
+"""Without room for so long the partitions are paused: pausing throws away what the library has fetched."""
+ANSWER_S = 30.0
+
+T = TypeVar("T")
+Message = Any
+"""confluent_kafka's; by its types every part of a record may be missing, which is so for errors only."""
+
+
+class Fetched(NamedTuple):
+    """Records of one partition, in order. They count only while the generation they were fetched in is the current."""
+
+    generation: int
+    partition: TP
+    messages: Sequence[Message]
+
+
+class Listener(Protocol):
+    """What the loop's side wants to hear. All but `failed` are called in the loop."""
+
+    def arrived(self) -> None:
+        """There is something to `take`."""
+
+    def assigned(self, offsets: Mapping[TP, int]) -> None:
+        """Partitions are ours from now on; they wait, paused, until `restart` lets them run."""
+
+    async def revoked(self, partitions: set[TP], lost: bool) -> None:
+        """Partitions are to be left; the rebalance waits for it. Lost ones belong to others already."""
+
+    def failed(self, reason: str) -> None:
+        """The consumer cannot go on."""
+
+
+class FetchThread:
+    """One member of the group. All methods are the loop's."""
+
+    def __init__(self, settings: Mapping[str, Any], listener: Listener, *, batch: int, ahead: int, earliest: bool):
+        self._settings = dict(settings)
+        self._listener = listener
+        self._batch = batch
+        self._ahead = ahead
+        self._earliest = earliest
+        self._is_incremental = settings.get("group.protocol") == "consumer"
+        self._fetched: deque[Fetched] = deque()
+        self._commands: deque[Callable[[], None]] = deque()
+        self._came = 0  # each counter is written by one thread only
+        self._took = 0
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._topics: list[str] | None = None
+        self._assigned: set[TP] = set()
+        self._running: set[TP] = set()
+        self._generation = 0
+        self._is_leaving = False
+        self._deferred: Callable[[Consumer], None] | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True, name="librdkafka-fetch")
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._consumer = Consumer({**self._settings, "error_cb": self._error})
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Leaves the group."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join, ANSWER_S)
+
+    def subscribe(self, topics: Iterable[str]) -> None:
+        self._topics = sorted(topics)
+        self._wake.set()
+
+    def take(self) -> Fetched | None:
+        """The next batch; `done` gives its room back."""
+        return self._fetched.popleft() if self._fetched else None
+
+    def done(self, fetched: Fetched) -> None:
+        self._took += len(fetched.messages)
+        if self._came - self._took < self._ahead:
+            self._wake.set()
+
+    async def ask(self, what: Callable[[Consumer], T]) -> T:
+        """The result of a call made in the thread."""
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def command() -> None:
+            try:
+                result = what(self._consumer)
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: whoever asked is told
+                told = error
+                self._post(lambda: None if future.done() else future.set_exception(told))
+            else:
+                self._post(lambda: None if future.done() else future.set_result(result))
+
+        self._commands.append(command)
+        self._wake.set()
+        return await future
+
+    async def restart(self, generation: int, offsets: Mapping[TP, int], running: Iterable[TP]) -> None:
+        """Reads on from these offsets, the running partitions at once, the others when they are running.
+
+        The offsets and the generation change in one step: a batch fetched in between would be lost. It assigns instead
+        of seeking: a seek can be undone by the late answer to a question that librdkafka asked for the position before
+        (rd_kafka_toppar_handle_Offset).
+        """
+        wanted = set(running)
+
+        def move(consumer: Consumer) -> None:
+            if self._is_leaving:  # what is to be left may not be assigned anew
+                self._deferred = move
+                return
+            places = [TopicPartition(*tp, offset) for tp, offset in offsets.items() if tp in self._assigned]
+            if places:
+                self._assign(consumer, places)
+            self._running = {tp for tp in wanted if tp in self._assigned}
+            waiting = [TopicPartition(*tp) for tp in self._assigned - self._running]
+            if waiting:
+                consumer.pause(waiting)
+            if not places and self._running:
+                consumer.resume([TopicPartition(*tp) for tp in self._running])
+            self._generation = generation
+
+        await self.ask(move)
+
+    def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        if self._is_incremental:
+            consumer.incremental_unassign(places)
+            consumer.incremental_assign(places)
+        else:
+            consumer.assign(places)
+
+    def _run(self) -> None:
+        consumer = self._consumer
+        try:
+            self._fetch(consumer)
+            consumer.close()
+        except Exception as error:  # noqa: BLE001 - the thread's boundary
+            self._listener.failed(f"the consumer ended: {error!r}")
+
+    def _fetch(self, consumer: Consumer) -> None:
+        is_paused, full_since = False, 0.0
+        while not self._stopping.is_set():
+            if self._topics is not None:
+                topics, self._topics = self._topics, None
+                consumer.subscribe(topics, on_assign=self._assign_begins, on_revoke=self._revoke, on_lost=self._lost)
+            self._serve()
+            if self._came - self._took < self._ahead:
+                if is_paused:
+                    consumer.resume([TopicPartition(*tp) for tp in self._running & self._assigned])
+                is_paused, full_since = False, 0.0
+                self._receive(consumer, self._batch)
+            elif is_paused:
+                self._receive(consumer, 1)  # serves the rebalances
+            else:
+                full_since = full_since or monotonic()
+                self._wake.wait(ROOM_S)
+                self._wake.clear()
+                if monotonic() - full_since > PAUSE_S:
+                    consumer.pause([TopicPartition(*tp) for tp in self._assigned])
+                    is_paused = True
+
+    def _receive(self, consumer: Consumer, most: int) -> None:
+        first = consumer.poll(POLL_S)
+        if first is None:
+            return
+        messages: list[Message] = [first, *consumer.consume(most - 1, 0)] if most > 1 else [first]
+        groups: dict[tuple[str, int], list[Message]] = {}
+        for message in messages:
+            if message.error() is not None:
+                self._hear(message.error())
+                continue
+            groups.setdefault((message.topic(), message.partition()), []).append(message)
+        for (topic, number), batch in groups.items():
+            self._came += len(batch)
+            self._fetched.append(Fetched(self._generation, TP(topic, number), batch))
+        if groups:
+            self._post(self._listener.arrived)
+
+    def _hear(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
+            self._listener.failed(f"the consumer: {error.str()}")
+
+    def _error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._listener.failed(f"the consumer: {error.str()}")
+
+    def _serve(self) -> None:
+        while self._commands:
+            self._commands.popleft()()
+
+    def _post(self, what: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(what)
+
+    def _assign_begins(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """The committed offsets are read here, as a read_committed consumer: that waits for those of a transaction
+        which is just ending, so whoever restores a table afterwards finds that transaction's changelog."""
+        start: list[TopicPartition] = []
+        for place in consumer.committed(places, timeout=60) if places else []:
+            if place.error:
+                raise KafkaException(place.error)
+            offset = place.offset if place.offset >= 0 else self._beginning(consumer, place)
+            start.append(TopicPartition(place.topic, place.partition, offset))
+        if self._is_incremental:
+            consumer.incremental_assign(start)
+        else:
+            consumer.assign(start)
+            self._assigned = set()
+        if start:
+            consumer.pause(start)
+        offsets = {TP(place.topic, place.partition): place.offset for place in start}
+        self._assigned |= offsets.keys()
+        self._post(lambda: self._listener.assigned(offsets))
+
+    def _beginning(self, consumer: Consumer, place: TopicPartition) -> int:
+        low, high = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=ANSWER_S)
+        return int(low if self._earliest else high)
+
+    def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._leave(consumer, places, lost=False)
+
+    def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._leave(consumer, places, lost=True)
+
+    def _leave(self, consumer: Consumer, places: list[TopicPartition], *, lost: bool) -> None:
+        gone = {TP(place.topic, place.partition) for place in places}
+        self._is_leaving = True
+        self._await(self._listener.revoked(gone, lost))
+        self._is_leaving = False
+        self._assigned -= gone
+        self._running -= gone
+        if self._is_incremental:
+            consumer.incremental_unassign(places)
+        else:
+            consumer.unassign()
+        if self._deferred is not None:
+            move, self._deferred = self._deferred, None
+            move(consumer)
+
+    def _await(self, work: Coroutine[Any, Any, None]) -> None:
+        """Waits for the loop, and makes its calls meanwhile."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        deadline = monotonic() + ANSWER_S
+        while not future.done() and monotonic() < deadline:
+            self._serve()
+            self._wake.wait(0.001)
+            self._wake.clear()
+        if not future.done():
+            future.cancel()
+            self._listener.failed("a rebalance waited too long for the event loop")
+            return
+        future.result()

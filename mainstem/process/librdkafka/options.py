@@ -1,0 +1,59 @@
+"""What an app may say about the engine; everything else is one of Faust's own settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+from mode import get_logger
+
+log = get_logger(__name__)
+
+
+def end_process(reason: str) -> NoReturn:
+    """Ends this process at once, with EX_TEMPFAIL: whoever started it is to start it again.
+
+    Not by way of Faust's own shutdown, which would wait for events and commit once more.
+    """
+    log.critical("the worker ends, to be started again: %s", reason)
+    os._exit(os.EX_TEMPFAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How the engine works."""
+
+    member: str | None = None
+    """The name of this worker's slot, the same for each process that takes its place and unlike that of any other
+    worker of the app. It makes the `transactional.id`: a successor fences its predecessor in milliseconds. It makes the
+    `group.instance.id`: a successor gets the partitions of one that was killed at once; those of one that is stopped
+    for good go to others when its session has timed out."""
+    batch: int = 1000
+    """Records that a batch step gets at once, at most."""
+    ahead: int = 20_000
+    """Records fetched and not delivered yet, at most (a batch more)."""
+    epoch_events: int = 10_000
+    """Exactly-once: events in one transaction, at most."""
+    epoch_ms: int = 100
+    """Exactly-once: how long after its first event a transaction is committed. Readers see outputs no earlier."""
+    transaction_timeout_s: float = 10.0
+    """A dead worker's transaction holds up its readers, and its successor, for that long; longer than `drain_s`."""
+    drain_s: float = 8.0
+    """How long events that have begun may take before a commit or a rebalance goes on: a worker whose events take
+    longer is started anew."""
+    retries: int = 0
+    """How often an event that raised is tried again before it becomes a dead letter."""
+    dead_letters: str | None = None
+    """Their topic; `<app id>-dead-letters` if it is not said."""
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    """`consumer` is KIP-848. Both assign by range: the partitions of one number in all topics belong together."""
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """Properties for all of librdkafka's clients: TLS, SASL."""
+    ends: Callable[[str], Any] = end_process
+    """Called where the process may not go on: it was fenced, or whether something was committed is not known."""
+
+    def __post_init__(self) -> None:
+        if self.drain_s >= self.transaction_timeout_s:
+            raise ValueError("drain_s has to be shorter than transaction_timeout_s")

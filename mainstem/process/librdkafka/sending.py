@@ -1,0 +1,183 @@
+"""Faust's producer: what an event causes goes into the worker's transaction, everything else is durable at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, cast
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Producer as Client
+from faust.streams import current_event
+from faust.transport import base
+from faust.types import TP
+from faust.types.tuples import RecordMetadata
+
+from mainstem.kafka.transaction_calls import Failed
+from mainstem.process.librdkafka.clients import plain_producer, transactional_producer
+from mainstem.process.librdkafka.transaction import ProducerFailed, Transactions
+
+FULL_S = 0.01
+FLUSH_S = 30.0
+SERVE_EVERY = 256
+NOWHERE = RecordMetadata("", -1, TP("", -1), -1)
+
+
+class Handed(Awaitable[RecordMetadata]):
+    """Faust wants a future for each record. This one is done: the commit of the event's offset waits for the record."""
+
+    def __await__(self) -> Any:
+        return self.result()
+        yield  # a generator, as an awaitable has to be
+
+    def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
+        callback(self)
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> RecordMetadata:
+        """Where it went is not known yet."""
+        return NOWHERE
+
+    def exception(self) -> None:
+        return None
+
+
+HANDED = Handed()
+
+
+class Producer(base.Producer):
+    """See the module."""
+
+    allow_headers = True
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        options = cast(Any, self.app).engine
+        bootstrap = cast(Any, self.transport).bootstrap
+        self._sent = 0
+        self._refused: KafkaError | None = None
+        self._client = Client({**plain_producer(bootstrap, options), "on_delivery": self._refuse})
+        self.transactions: Transactions | None = None
+        if self.app.in_transaction:
+            identity = f"{self.app.conf.id}-{options.member}"
+            self.transactions = Transactions(transactional_producer(bootstrap, identity, options))
+            try:
+                await self.transactions.start()
+            except Failed as failed:
+                options.ends(f"{identity} was not claimed: {failed.error.str()}")
+
+    async def on_stop(self) -> None:
+        await self.flush()
+        if self.transactions is not None:
+            await self.transactions.stop()
+        await super().on_stop()
+
+    def write(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int = -1,
+        headers: Iterable[tuple[str, bytes]] | None = None,
+        **more: Any,
+    ) -> None:
+        """Hands over a record that an event has caused. `timestamp` (milliseconds) may be among `more`.
+
+        Raises ProducerFailed.
+        """
+        if headers:
+            more["headers"] = list(headers)
+        self._sent += 1
+        if self.transactions is not None:
+            self.transactions.write(topic, value, key, partition, **more)
+            if not self._sent % SERVE_EVERY:
+                self.transactions.serve()
+            return
+        self._write_plain(topic, key, value, partition, more)
+
+    def _write_plain(
+        self, topic: str, key: bytes | None, value: bytes | None, partition: int, more: dict[str, Any]
+    ) -> None:
+        while True:
+            try:
+                self._client.produce(topic, value, key, partition, **more)
+            except BufferError:
+                self._client.poll(FULL_S)
+            except KafkaException as error:
+                raise ProducerFailed(f"{topic} could not be written: {error}") from error
+            else:
+                break
+        if not self._sent % SERVE_EVERY:
+            self._client.poll(0)
+
+    async def send(  # noqa: PLR0913 - Faust's signature
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
+        *,
+        transactional_id: str | None = None,
+    ) -> Awaitable[RecordMetadata]:
+        """What is sent outside of an event (by a timer, the web, a command) is no part of any transaction."""
+        number = -1 if partition is None else partition
+        more: dict[str, Any] = {"timestamp": int(timestamp * 1000)} if timestamp else {}
+        listed = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+        if self.transactions is not None and current_event() is None:
+            if listed:
+                more["headers"] = listed
+            self._write_plain(topic, key, value, number, more)
+            self._client.poll(0)
+        else:
+            self.write(topic, key, value, number, listed, **more)
+        return HANDED
+
+    async def send_and_wait(  # noqa: PLR0913 - Faust's signature
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
+        *,
+        transactional_id: str | None = None,
+    ) -> RecordMetadata:
+        """Within a transaction it waits for nothing: the record is durable when the event is."""
+        await self.send(topic, key, value, partition, timestamp, headers)
+        if self.transactions is None or current_event() is None:
+            await self.flush()
+        return NOWHERE
+
+    def send_soon(self, fut: Any) -> None:
+        """Faust would put it into a buffer which it may leave unsent when it stops."""
+        message = fut.message
+        number = -1 if message.partition is None else message.partition
+        self.write(message.channel.get_topic_name(), message.key, message.value, number)
+        fut.set_result(NOWHERE)
+
+    async def flush(self) -> None:
+        """Waits for what is outside of transactions. Raises ProducerFailed when some of it was refused, or is not
+        confirmed in time."""
+        # By its return value: others may go on producing meanwhile.
+        if len(self._client) and await asyncio.get_running_loop().run_in_executor(None, self._client.flush, FLUSH_S):
+            raise ProducerFailed("Kafka does not confirm what was written")
+        if self._refused is not None:
+            raise ProducerFailed(f"a record was refused: {self._refused.str()}")
+
+    async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
+        await cast(Any, self.transport).admin.create(topic, partitions, replication, **options)
+
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        return TP(topic, cast(Any, self.transport).admin.partition_of(topic, key))
+
+    def supports_headers(self) -> bool:
+        return True
+
+    def _refuse(self, error: KafkaError | None, _message: object) -> None:
+        if error is not None:
+            self._refused = error

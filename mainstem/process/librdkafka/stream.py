@@ -1,0 +1,99 @@
+"""Faust's stream and agent, with what makes a failed event fail."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, cast
+
+from faust._cython.streams import StreamIterator
+from faust.agents.agent import Agent as BaseAgent
+from faust.streams import Stream as BaseStream
+
+from mainstem.process.librdkafka.blame import RecordFailed
+
+
+class Stream(BaseStream[Any]):
+    """Faust acknowledges an event also when its agent raised; here it stays open until somebody decides about it."""
+
+    async def _c_aiter(self) -> AsyncIterator[Any]:
+        self._finalized = True
+        started = await self.maybe_start()
+        steps = StreamIterator(self)
+        try:
+            while not self.should_stop:
+                acknowledges = self.enable_acks
+                value, state = await steps.next()
+                is_done = False
+                try:
+                    if value is not self._skipped_value:
+                        self.events_total += 1
+                        yield value
+                    is_done = True
+                finally:
+                    event, self.current_event = self.current_event, None
+                    if is_done and event is not None and (acknowledges or value is self._skipped_value):
+                        self._finish(steps, event, state)
+        except StopAsyncIteration:
+            return
+        finally:
+            self._channel_stop_iteration(self.channel)
+            if started:
+                await self.stop()
+                self.service_reset()
+
+    def _finish(self, steps: Any, event: Any, state: Any) -> None:
+        message = event.message
+        is_last = event.ack()
+        steps.on_stream_event_out(message.tp, message.offset, self, event, state)
+        if is_last:
+            steps.on_message_out(message.tp, message.offset, message)
+
+
+class Agent(BaseAgent):
+    """Restarts its function in place when it raised: Faust's supervisor may take seconds, and forgets wake-ups."""
+
+    async def _execute_actor(self, coro: Awaitable[Any], aref: Any) -> None:
+        await super()._execute_actor(self._guarded(coro, aref), aref)
+
+    async def _guarded(self, work: Awaitable[Any], actor: Any) -> None:
+        while True:
+            try:
+                await work
+            except Exception as error:
+                event = actor.stream.current_event
+                if event is None or self.should_stop:
+                    raise
+                again = self._failed(actor, event, error)
+                if self._on_error is not None:
+                    await self._on_error(self, error)
+            else:
+                return
+            await self._close(actor)
+            self._wake(actor, event if again else None)
+            started = self.fun(actor.stream)
+            work = started if inspect.isawaitable(started) else self._slurp(actor, aiter(started))
+
+    def _failed(self, actor: Any, event: Any, error: Exception) -> bool:
+        actor.stream.current_event = None
+        message = event.message
+        if isinstance(error, RecordFailed):
+            return bool(cast(Any, self.app.consumer).event_failed(message, error.offset, error.error))
+        return bool(cast(Any, self.app.consumer).event_failed(message, message.offset, error))
+
+    async def _close(self, actor: Any) -> None:
+        """The iteration that died is closed first: it stops the stream when it ends, which would be the next one's."""
+        for stream in actor.stream.get_root_stream()._iter_ll_forwards():
+            for iteration in list(stream._active_agens):
+                try:
+                    await iteration.aclose()
+                except (RuntimeError, ValueError):
+                    continue
+
+    def _wake(self, actor: Any, event: Any) -> None:
+        """Puts the event back to the front, for whoever waits."""
+        queue = actor.stream.channel.queue
+        if event is not None:
+            queue._queue.appendleft(event)
+        if queue._queue:
+            queue._wakeup_next(queue._getters)

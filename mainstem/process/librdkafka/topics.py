@@ -1,0 +1,73 @@
+"""Which topics there are, how many partitions they have, and new ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from time import monotonic, sleep
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from mainstem.process.librdkafka.murmur2 import murmur2
+
+WAIT_S = 30.0
+LOOK_S = 0.05
+
+
+class Topics:
+    """Asks Kafka once for each topic."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = dict(settings)
+        self._client: AdminClient | None = None
+        self._partitions: dict[str, int] = {}
+
+    def partitions(self, topic: str) -> int | None:
+        """How many; None if there is no such topic. Blocks the first time."""
+        if topic not in self._partitions:
+            found = self._admin().list_topics(topic, timeout=WAIT_S).topics.get(topic)
+            if found is None or found.error is not None or not found.partitions:
+                return None
+            self._partitions[topic] = len(found.partitions)
+        return self._partitions[topic]
+
+    def partition_of(self, topic: str, key: bytes) -> int:
+        """Where a key belongs (murmur2, as in Kafka's Java clients)."""
+        count = self.partitions(topic)
+        return murmur2(key) % count if count else 0
+
+    async def create(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
+        """Makes it, if it is not there. `config`, `retention` (s), `compacting` and `deleting` are Faust's words."""
+        await asyncio.get_running_loop().run_in_executor(None, self._create, topic, partitions, replication, options)
+
+    def _create(self, topic: str, partitions: int, replication: int, options: Mapping[str, Any]) -> None:
+        new = NewTopic(topic, partitions, replication, config=_config(options))
+        for outcome in self._admin().create_topics([new]).values():
+            try:
+                outcome.result(WAIT_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+        deadline = monotonic() + WAIT_S
+        while not self.partitions(topic) and monotonic() < deadline:
+            sleep(LOOK_S)
+
+    def _admin(self) -> AdminClient:
+        if self._client is None:
+            self._client = AdminClient(self._settings)
+        return self._client
+
+
+def _config(options: Mapping[str, Any]) -> dict[str, str]:
+    config = {name: str(value) for name, value in (options.get("config") or {}).items()}
+    policies = [name for name, wanted in (("compact", "compacting"), ("delete", "deleting")) if options.get(wanted)]
+    if policies:
+        config["cleanup.policy"] = ",".join(policies)
+    retention = options.get("retention")
+    if retention:
+        seconds = retention.total_seconds() if hasattr(retention, "total_seconds") else float(retention)
+        config["retention.ms"] = str(int(seconds * 1000))
+    return config

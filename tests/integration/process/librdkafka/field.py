@@ -1,0 +1,217 @@
+"""Workers that fall over and are started again, the events that they get, and what a reader sees in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, cast
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from mainstem.kafka.reader import reading
+from mainstem.kafka.topics import Admin, TopicSpec
+
+APP = Path(__file__).parent / "worker_app.py"
+REPOSITORY = Path(__file__).parents[4]
+PARTITIONS = 3
+KEYS = 20
+DEADLINE_S = 240.0
+LOOK_S = 0.1
+
+Fault = tuple[str, str, float]
+
+
+@dataclass
+class Field:
+    """One app on topics of its own. Its workers fall over as `faults` says: the n-th life has the n-th fault."""
+
+    bootstrap: str
+    folder: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    asleep_s: float = 0.0
+    """How long a worker that has stopped itself stays so."""
+
+    def __post_init__(self) -> None:
+        self.tag = uuid.uuid4().hex[:8]
+        self.reads, self.writes = f"test.in{self.tag}.v1", f"test.out{self.tag}.v1"
+        self.app = f"test.app{self.tag}"
+        self.letters = f"{self.app}-dead-letters"
+        names = (self.reads, self.writes, self.letters)
+        Admin(self.config).create([TopicSpec(name, PARTITIONS) for name in names])
+        self.lives: Counter[str] = Counter()
+        self.ends: Counter[int] = Counter()
+        self.sleeps = 0
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._asleep: dict[int, float] = {}
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"bootstrap.servers": self.bootstrap}
+
+    def publish(self, events: Iterable[dict[str, Any]]) -> None:
+        producer = Producer({**self.config, "partitioner": "murmur2_random", "enable.idempotence": True})
+        for event in events:
+            producer.produce(self.reads, json.dumps(event), event["key"])
+        assert producer.flush(30) == 0
+
+    def start(self, *members: str) -> None:
+        for member in members:
+            self._start(member)
+
+    def _start(self, member: str) -> None:
+        fault = self.faults.pop(0) if self.faults else None
+        settings = {
+            "app": self.app,
+            "member": member,
+            "bootstrap": self.bootstrap,
+            "reads": self.reads,
+            "writes": self.writes,
+            "datadir": str(self.folder / member),
+            "fault": fault,
+            **self.settings,
+        }
+        self.lives[member] += 1
+        with (self.folder / f"{member}.log").open("ab") as log:
+            self._workers[member] = subprocess.Popen(
+                [sys.executable, str(APP), json.dumps(settings)],
+                cwd=REPOSITORY,
+                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def run_until_done(self) -> None:
+        """Starts again what has ended and wakes what has slept enough, until the group has read all. Then stops all."""
+        deadline = monotonic() + DEADLINE_S
+        with Group(self.config, self.app, self.reads) as group:
+            while self.faults or group.lag() or self._is_one_asleep():
+                assert monotonic() < deadline, self.report()
+                self._tend()
+                sleep(LOOK_S)
+        self.stop()
+
+    def _tend(self) -> None:
+        for member, worker in list(self._workers.items()):
+            if (code := worker.poll()) is not None:
+                self.ends[code] += 1
+                self._start(member)
+            elif _state(worker.pid) == "T":
+                since = self._asleep.setdefault(worker.pid, monotonic())
+                if monotonic() - since > self.asleep_s:
+                    self.sleeps += 1
+                    del self._asleep[worker.pid]
+                    worker.send_signal(signal.SIGCONT)
+
+    def _is_one_asleep(self) -> bool:
+        return any(_state(worker.pid) == "T" for worker in self._workers.values())
+
+    def stop(self) -> None:
+        """Asks all to stop, and kills those that do not."""
+        for worker in self._workers.values():
+            worker.send_signal(signal.SIGCONT)
+            worker.terminate()
+        for worker in self._workers.values():
+            try:
+                worker.wait(20)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+
+    def outputs(self) -> list[dict[str, Any]]:
+        """What a read_committed reader sees, in order within each partition."""
+        return [json.loads(value or b"null") for _, value, _ in self._whole(self.writes)]
+
+    def dead_letters(self) -> list[tuple[int, dict[str, bytes]]]:
+        """The id and the headers of each."""
+        return [(json.loads(value)["id"], headers) for _, value, headers in self._whole(self.letters) if value]
+
+    def table(self) -> dict[str, int]:
+        """What the changelog says of each key in the end."""
+        changelog = self._whole(f"{self.app}-counts-changelog")
+        return {json.loads(key): json.loads(value)["n"] for key, value, _ in changelog if key and value}
+
+    def _whole(self, topic: str) -> list[tuple[bytes | None, bytes | None, dict[str, bytes]]]:
+        found = []
+        with reading(self.config) as reader:
+            for batch in reader.read(reader.whole([topic])):
+                found += [(m.key(), m.value(), cast(dict[str, bytes], dict(m.headers() or []))) for m in batch]
+        return found
+
+    def report(self) -> str:
+        logs = "\n".join((self.folder / f"{member}.log").read_text()[-3000:] for member in self.lives)
+        return f"lives {dict(self.lives)}, ends {dict(self.ends)}, woken {self.sleeps}\n{logs}"
+
+
+class Group:
+    """How far a group is behind what is in the topic now."""
+
+    def __init__(self, config: dict[str, Any], group: str, topic: str) -> None:
+        settings = {**config, "group.id": group, "isolation.level": "read_committed", "enable.auto.commit": False}
+        self._client = Consumer(settings)
+        self._places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+
+    def __enter__(self) -> Group:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def lag(self) -> int:
+        ends = [self._client.get_watermark_offsets(place, timeout=10)[1] for place in self._places]
+        # Not read_committed's committed(): that waits for the end of a dead worker's transaction.
+        found = self._client.committed(self._places, timeout=30)
+        return sum(end - max(0, place.offset) for end, place in zip(ends, found, strict=True))
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def events(count: int, **marks: range | set[int]) -> list[dict[str, Any]]:
+    """Numbered events over KEYS keys; `poison={3, 4}` marks those two."""
+    made: list[dict[str, Any]] = [{"id": number, "key": f"k{number % KEYS}"} for number in range(count)]
+    for mark, numbers in marks.items():
+        for number in numbers:
+            made[number][mark] = True
+    return made
+
+
+def assert_each_once(field: Field, ids: Iterable[int]) -> None:
+    seen = Counter(output["id"] for output in field.outputs())
+    wanted = set(ids)
+    lost, doubled = wanted - seen.keys(), {number for number, times in seen.items() if times > 1}
+    assert (lost, doubled, seen.keys() - wanted) == (set(), set(), set()), field.report()
+
+
+def assert_in_order(field: Field) -> None:
+    """Of each key."""
+    last: dict[str, int] = defaultdict(lambda: -1)
+    for output in field.outputs():
+        assert output["id"] > last[output["key"]], field.report()
+        last[output["key"]] = output["id"]
+
+
+def assert_counts_exact(field: Field, ids: Iterable[int]) -> None:
+    """Each key was counted 1, 2, 3, ..., and the changelog has the last number."""
+    counts: dict[str, list[int]] = defaultdict(list)
+    for output in field.outputs():
+        counts[output["key"]].append(output["count"])
+    wrong = {key for key, numbers in counts.items() if numbers != list(range(1, len(numbers) + 1))}
+    assert wrong == set(), field.report()
+    assert field.table() == dict(Counter(f"k{number % KEYS}" for number in ids)), field.report()
+
+
+__all__ = ["Fault", "Field", "assert_counts_exact", "assert_each_once", "assert_in_order", "events"]

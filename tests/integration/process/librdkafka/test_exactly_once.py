@@ -1,0 +1,100 @@
+"""Exactly once, on real Kafka: workers die, sleep and fail, and a read_committed reader sees each event once."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.integration.process.librdkafka.conftest import MakeField
+from tests.integration.process.librdkafka.field import (
+    Fault,
+    assert_counts_exact,
+    assert_each_once,
+    assert_in_order,
+    events,
+)
+
+pytestmark = pytest.mark.stack
+
+SMALL_EPOCHS = {"epoch_events": 40, "batch": 40}
+KILLS: list[Fault] = [
+    ("before flush", "kill", 0.3),
+    ("before offsets", "kill", 0.3),
+    ("after offsets", "kill", 0.3),
+    ("before commit", "kill", 0.3),
+    ("after commit", "kill", 0.3),
+]
+MODES = ["step", "async step", "agent"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_worker_killed_around_its_commits_loses_and_doubles_nothing(make_field: MakeField, mode: str) -> None:
+    field = make_field(mode=mode, faults=KILLS, engine=SMALL_EPOCHS)
+    field.publish(events(2_000))
+    field.start("w1")
+    field.run_until_done()
+    assert field.ends[-9] == len(KILLS), field.report()
+    assert_each_once(field, range(2_000))
+    assert_in_order(field)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_tables_are_exact_after_kills_around_commits(make_field: MakeField, mode: str) -> None:
+    field = make_field(mode=mode, has_table=True, faults=KILLS, engine=SMALL_EPOCHS)
+    field.publish(events(2_000))
+    field.start("w1")
+    field.run_until_done()
+    assert field.ends[-9] == len(KILLS), field.report()
+    assert_each_once(field, range(2_000))
+    assert_counts_exact(field, range(2_000))
+
+
+def test_two_workers_hand_partitions_over_while_one_after_the_other_is_killed(make_field: MakeField) -> None:
+    field = make_field(has_table=True, faults=KILLS[:3], engine=SMALL_EPOCHS)
+    field.publish(events(1_000))
+    field.start("w1", "w2")
+    field.publish(events(2_000)[1_000:])
+    field.run_until_done()
+    assert field.ends[-9] == 3, field.report()
+    assert_each_once(field, range(2_000))
+    assert_counts_exact(field, range(2_000))
+
+
+@pytest.mark.parametrize("place", ["before flush", "before offsets", "after offsets"])
+def test_a_worker_asleep_in_its_commit_beyond_the_transaction_timeout_writes_nothing_more(
+    make_field: MakeField, place: str
+) -> None:
+    field = make_field(
+        has_table=True,
+        faults=[(place, "stop", 0.3)],
+        asleep_s=16.0,
+        engine={**SMALL_EPOCHS, "transaction_timeout_s": 5.0, "drain_s": 4.0},
+    )
+    field.publish(events(1_500))
+    field.start("w1", "w2")
+    field.run_until_done()
+    assert field.sleeps == 1, field.report()
+    assert set(field.ends) <= {os.EX_TEMPFAIL}, field.report()
+    assert_each_once(field, range(1_500))
+    assert_counts_exact(field, range(1_500))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("has_table", [False, True])
+def test_poison_records_become_dead_letters_and_leave_no_trace_elsewhere(
+    make_field: MakeField, mode: str, has_table: bool
+) -> None:
+    poison, odd = {7, 8, 9, 500, 999}, {20, 700}
+    field = make_field(mode=mode, has_table=has_table, engine={"retries": 1})
+    field.publish(events(1_000, poison=poison, odd=odd))
+    field.start("w1")
+    field.run_until_done()
+    good = set(range(1_000)) - poison
+    assert_each_once(field, good)
+    if has_table:
+        assert_counts_exact(field, good)
+    letters = field.dead_letters()
+    assert sorted(number for number, _ in letters) == sorted(poison), field.report()
+    assert {headers["error"] for _, headers in letters} == {b"ValueError: poison"}
+    assert all(headers["origin"].startswith(field.reads.encode()) for _, headers in letters)

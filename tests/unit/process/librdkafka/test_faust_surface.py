@@ -1,0 +1,118 @@
+"""What the engine overrides or reaches for inside Faust and mode: each name is still there, and is what we think."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import faust
+import pytest
+from faust._cython.streams import StreamIterator
+from faust.agents.agent import Agent as FaustAgent
+from faust.app.base import App as FaustApp
+from faust.assignor import PartitionAssignor
+from faust.stores.base import Store
+from faust.streams import Stream as FaustStream
+from faust.tables.base import Collection
+from faust.tables.manager import TableManager as FaustTableManager
+from faust.tables.table import Table as FaustTable
+from faust.transport import base
+from faust.transport.conductor import Conductor
+from faust.transport.consumer import Consumer as FaustConsumer
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
+
+from mainstem.process.librdkafka.app import App
+from mainstem.process.librdkafka.assign import Assignor
+from mainstem.process.librdkafka.receiving import Consumer
+from mainstem.process.librdkafka.sending import Producer
+from mainstem.process.librdkafka.store import OverlayStore
+from mainstem.process.librdkafka.stream import Agent, Stream
+from mainstem.process.librdkafka.tables import Table, TableManager
+from mainstem.process.librdkafka.transport import Transport
+
+OVERRIDDEN: list[tuple[type, type, set[str]]] = [
+    (Stream, FaustStream, {"_c_aiter"}),
+    (Agent, FaustAgent, {"_execute_actor"}),
+    (Table, FaustTable, {"_new_store_by_url", "on_key_set", "on_key_del"}),
+    (TableManager, FaustTableManager, {"recovery", "on_start", "_update_channels", "on_rebalance", "on_commit"}),
+    (Producer, base.Producer, {"on_start", "send", "send_and_wait", "send_soon", "flush", "create_topic"}),
+    (App, FaustApp, {"in_transaction"}),
+    (Transport, base.Transport, {"Consumer", "Producer", "TransactionManager"}),
+    (
+        Consumer,
+        FaustConsumer,
+        {
+            "_drain_messages",
+            "ack",
+            "commit",
+            "wait_empty",
+            "commit_and_end_transactions",
+            "subscribe",
+            "verify_event_path",
+        },
+    ),
+]
+USED: list[tuple[Any, str]] = [
+    (StreamIterator, "next"),
+    (StreamIterator, "on_stream_event_out"),
+    (StreamIterator, "on_message_out"),
+    (FaustStream, "_iter_ll_forwards"),
+    (FaustStream, "_channel_stop_iteration"),
+    (FaustAgent, "_slurp"),
+    (FaustTable, "_maybe_set_key_ttl"),
+    (FaustTable, "_maybe_del_key_ttl"),
+    (FaustTable, "partition_for_key"),
+    (FaustConsumer, "on_partitions_assigned"),
+    (Conductor, "on_partitions_assigned"),
+    (FaustApp, "on_rebalance_start"),
+    (FaustApp, "on_rebalance_end"),
+    (FlowControlEvent, "clear"),
+    (ThrowableQueue, "_wakeup_next"),
+]
+IN_THE_SOURCE: list[tuple[Callable[..., Any] | type, str]] = [
+    (FaustConsumer.__init__, "self._unacked_messages"),
+    (FaustConsumer._commit_handler, "self.commit_interval"),
+    (Conductor.__init__, "self._tp_index"),
+    (FaustTableManager.__init__, "self._tables_finalized"),
+    (FaustTableManager.__init__, "self._changelogs"),
+    (FaustStream.__init__, "self._active_agens"),
+    (Collection.__init__, "self._sensor_on_set"),
+    (ThrowableQueue.clear, "putter.cancel()"),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "names"), OVERRIDDEN, ids=lambda one: getattr(one, "__name__", ""))
+def test_what_is_overridden_exists_in_faust(ours: type, theirs: type, names: set[str]) -> None:
+    assert {name for name in names if not hasattr(theirs, name)} == set()
+    assert {name for name in names if name not in vars(ours)} == set()
+
+
+@pytest.mark.parametrize(("owner", "name"), USED, ids=lambda one: one if isinstance(one, str) else one.__name__)
+def test_what_is_called_exists_in_faust(owner: Any, name: str) -> None:
+    assert hasattr(owner, name)
+
+
+@pytest.mark.parametrize(("where", "what"), IN_THE_SOURCE, ids=str)
+def test_the_attributes_that_are_used_are_set_there(where: Any, what: str) -> None:
+    assert what in inspect.getsource(getattr(where, "fun", where))
+
+
+def test_no_abstract_method_of_faust_is_left_out() -> None:
+    for one in (Consumer, OverlayStore, Producer, Transport):
+        assert getattr(one, "__abstractmethods__", frozenset()) == frozenset()
+
+
+def test_the_assignor_answers_whatever_fausts_own_does() -> None:
+    public = {
+        name
+        for name in vars(PartitionAssignor)
+        if not name.startswith("_") and callable(getattr(PartitionAssignor, name))
+    }
+    group_protocol = {"on_assignment", "metadata", "assign", "assign_partitions", "replicas", "changelog_distribution"}
+    assert {name for name in public - group_protocol if not hasattr(Assignor, name)} == set()
+
+
+def test_a_store_is_all_that_faust_makes_of_one() -> None:
+    assert issubclass(OverlayStore, Store)
+    assert issubclass(App, faust.App)
