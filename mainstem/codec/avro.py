@@ -17,6 +17,7 @@ from fastavro.validation import validate
 from mainstem.codec.avro_shape import read_schema
 from mainstem.codec.avro_write import NOT_PLAIN, compile_writer
 from mainstem.codec.coerce import Coercer
+from mainstem.codec.engine import NOT_TAKEN, Plan, plan_of
 from mainstem.codec.guard import check_safe
 from mainstem.codec.registry import Definition, Registry, value_subject
 from mainstem.errors import (
@@ -81,12 +82,16 @@ class Encoder:
         self._definition = definition
         self._schema = parse_schema(dict(definition))
         self._frame = bytes([MAGIC]) + schema_id.to_bytes(FRAME_BYTES - 1, "big")
+        self._plan = plan_of(definition)
         self._write = compile_writer(definition)
 
     def encode(self, data: Data | None) -> bytes | None:
         """The value's bytes; None (a tombstone) stays None. Raises Rejected (MS-104) naming the fields."""
         if data is None:
             return None
+        if self._plan is not None:
+            with suppress(*NOT_TAKEN):
+                return self._plan.encode(data, self._frame)
         if self._write is not None:
             with suppress(*NOT_PLAIN):
                 return self._frame + self._write(data)
@@ -149,6 +154,9 @@ class Decoder:
             raise Rejected(f"schema id {schema_id} is not registered under {self._subject}", code=FOREIGN_SCHEMA)
         definition, writer = self._writer(schema_id)
         reader = None if definition == self._reader_definition else self._reader
+        plan = plan_of(writer, reader)
+        if plan is not None:
+            return partial(_read_native, plan, self.topic, schema_id)
         return partial(_read, writer, reader, self.topic, schema_id)
 
     def _writer(self, schema_id: int) -> tuple[Definition, Any]:
@@ -162,6 +170,13 @@ class Decoder:
         except (KeyError, ValueError):  # deleted meanwhile, or of another kind: Protobuf is not even JSON
             raise Rejected(f"schema {schema_id} of {self._subject} is not Avro", code=FOREIGN_SCHEMA) from None
         return definition, writer
+
+
+def _read_native(plan: Plan, topic: str, schema_id: int, value: bytes) -> Data:
+    try:
+        return cast(Data, plan.decode(value, FRAME_BYTES))
+    except NOT_TAKEN as error:
+        raise Rejected(f"{topic}: the bytes do not decode with schema {schema_id}: {error}", code=BAD_PAYLOAD) from None
 
 
 def _read(writer: Any, reader: Any, topic: str, schema_id: int, value: bytes) -> Data:
