@@ -29,10 +29,10 @@ struct Node {
     PyObject **names;    /* record: fields on the wire; enum: symbols by number */
     uint8_t *skipped;    /* record: 1 where the reader has no such field; enum: 1 where it has no such symbol */
     PyObject **fills;    /* record: a field's default, encoded, or NULL */
-    PyObject *table;     /* record, enum: name -> number */
+    PyObject *table;     /* record, enum: name -> number; a record's defaults count on */
     PyObject *blank;     /* record: a dict that has every key, so that a copy never grows */
     PyObject *defaults;  /* record: tuple of (name, value) of the fields that are not on the wire */
-    PyObject *wire;      /* equal for parts whose bytes mean the same */
+    PyObject *wire;      /* the same object for parts whose bytes mean the same; empty where none may be taken over */
     int64_t smallest;    /* bytes on the wire */
     int64_t cost;        /* about so many bytes of memory: a scalar, or a record with its scalars */
 };
@@ -128,9 +128,9 @@ int out_room(Out *out, size_t more);
 /* union.c: the number of the branch that fastavro would write the value with, or -1. */
 Py_ssize_t branch_of(Out *out, const Node *node, PyObject *value);
 
-/* record.c */
+/* record.c and record_write.c */
 PyObject *record_new(Reader *in, const Node *node);
-int write_record_view(Out *out, const Node *node, PyObject *value);
+int write_view(Out *out, const Node *node, PyObject *value);
 
 /* batch.c */
 extern PyMethodDef batch_methods[];

@@ -226,11 +226,11 @@ read_record(Reader *in, const Node *node)
 {
     if (enter(in) < 0 || charge(in, node->cost) < 0)
         return NULL;
-    PyObject *dict = PyDict_Copy(node->blank);
-    if (dict && fill_record(in, node, dict) < 0)
-        Py_CLEAR(dict);
+    PyObject *record = in->views ? record_new(in, node) : PyDict_Copy(node->blank);
+    if (record && !in->views && fill_record(in, node, record) < 0)
+        Py_CLEAR(record);
     in->depth++;
-    return dict;
+    return record;
 }
 
 static PyObject *

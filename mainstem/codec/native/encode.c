@@ -185,6 +185,8 @@ write_field(Out *out, const Node *node, Py_ssize_t i, PyObject *dict)
 static int
 write_record(Out *out, const Node *node, PyObject *value)
 {
+    if (Py_IS_TYPE(value, &RecordType))
+        return write_view(out, node, value);
     if (!PyDict_CheckExact(value))
         return write_fail(out, "expected a dict");
     Frame frame = {out->top, NULL, -1};

@@ -41,13 +41,14 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC
 PyInit__avro(void)
 {
-    if (look_up() < 0 || PyType_Ready(&PlanType) < 0)
+    if (look_up() < 0 || PyType_Ready(&PlanType) < 0 || PyType_Ready(&RecordType) < 0)
         return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (!module)
         return NULL;
     if (PyModule_AddObjectRef(module, "AvroError", known.AvroError) < 0 ||
-        PyModule_AddObjectRef(module, "Plan", (PyObject *)&PlanType) < 0)
+        PyModule_AddObjectRef(module, "Plan", (PyObject *)&PlanType) < 0 ||
+        PyModule_AddObjectRef(module, "Record", (PyObject *)&RecordType) < 0)
         Py_CLEAR(module);
     return module;
 }

@@ -81,7 +81,11 @@ take_defaults(Node *node, PyObject *defaults)
         PyObject *pair = PyTuple_GET_ITEM(defaults, i);
         if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2)
             return wrong("default");
-        if (PyDict_SetItem(node->blank, PyTuple_GET_ITEM(pair, 0), Py_None) < 0)
+        PyObject *name = PyTuple_GET_ITEM(pair, 0), *number = PyLong_FromSsize_t(node->count + i);
+        int failed = !number || PyDict_SetItem(node->table, name, number) < 0 ||
+                     PyDict_SetItem(node->blank, name, Py_None) < 0;
+        Py_XDECREF(number);
+        if (failed)
             return -1;
     }
     node->defaults = Py_NewRef(defaults);
@@ -124,6 +128,7 @@ take_node(Plan *plan, Node *node, PyObject *parts)
     node->smallest = smallest;
     node->cost = cost;
     node->wire = Py_NewRef(wire);
+    PyUnicode_InternInPlace(&node->wire);
     if (take_children(plan, node, children) < 0)
         return -1;
     if ((node->op == OP_ARRAY || node->op == OP_MAP) && node->count != 1)
@@ -191,18 +196,31 @@ plan_dealloc(PyObject *self)
 }
 
 static PyObject *
-plan_decode(PyObject *self, PyObject *const *args, Py_ssize_t count)
+plan_read(PyObject *self, PyObject *const *args, Py_ssize_t count, int views)
 {
     Reader in;
     Py_ssize_t start = count == 2 ? PyLong_AsSsize_t(args[1]) : 0;
     if (count < 1 || count > 2)
-        return PyErr_Format(PyExc_TypeError, "decode takes the bytes and where they start");
+        return PyErr_Format(PyExc_TypeError, "reading takes the bytes and where they start");
     if ((start == -1 && PyErr_Occurred()) || start_reader(&in, (Plan *)self, args[0], start) < 0)
         return NULL;
+    in.views = views;
     PyObject *value = read_value(&in, in.plan->root);
     if (value && left_over(&in) < 0)
         Py_CLEAR(value);
     return value;
+}
+
+static PyObject *
+plan_decode(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    return plan_read(self, args, count, 0);
+}
+
+static PyObject *
+plan_view(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    return plan_read(self, args, count, 1);
 }
 
 static PyObject *
@@ -228,6 +246,8 @@ plan_encode(PyObject *self, PyObject *const *args, Py_ssize_t count)
 static PyMethodDef methods[] = {
     {"decode", (PyCFunction)(void (*)(void))plan_decode, METH_FASTCALL,
      "decode(value, start=0, /): the whole of the bytes from start, as Python values."},
+    {"view", (PyCFunction)(void (*)(void))plan_view, METH_FASTCALL,
+     "view(value, start=0, /): as decode; but records are checked whole, and made values when they are looked at."},
     {"encode", (PyCFunction)(void (*)(void))plan_encode, METH_FASTCALL,
      "encode(value, before=b'', /): the value's bytes, behind those before."},
     {NULL, NULL, 0, NULL}};

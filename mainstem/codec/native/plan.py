@@ -28,6 +28,9 @@ _HIGHEST: Final = 2**40
 """Types that hold each other twice come to sums beyond 64 bits."""
 
 
+Mapping.register(_avro.Record)
+
+
 class Unsupported(Exception):
     """The schema has a part that is left to fastavro."""
 
@@ -68,15 +71,16 @@ def compile_nodes(writer: Avro, reader: Avro | None = None) -> Sequence[Node]:
     reader_named: dict[str, Avro] = {}
     written = parse_schema(writer, named_schemas=writer_named)
     wanted = None if reader is None else parse_schema(reader, named_schemas=reader_named)
-    compiler = _Compiler(Pair(writer_named, reader_named), Wires(_bare(written), writer_named))
+    compiler = _Compiler(written, wanted, Pair(writer_named, reader_named))
     compiler.add(written, wanted)
     return compiler.nodes
 
 
 class _Compiler:
-    def __init__(self, pair: Pair, wires: Wires) -> None:
+    def __init__(self, written: Avro, wanted: Avro | None, pair: Pair) -> None:
         self.nodes: list[Node] = []
-        self._wires = wires
+        self._wires = Wires(_bare(written), pair.writer)
+        self._reader_wires = Wires(_bare(wanted), pair.reader)
         self._pair = pair
         self._known: dict[tuple[str, str], int] = {}
 
@@ -85,7 +89,7 @@ class _Compiler:
         if wanted is not None and not isinstance(written, list):
             wanted = self._pair.pick(written, wanted)
             if wanted is None:
-                return self._append(Node("mismatch", wire="mismatch"))
+                return self._append(Node("mismatch", wire=""))
         written = definition(written, self._pair.writer)
         wanted = None if wanted is None else definition(wanted, self._pair.reader)
         key = (_name(written), _name(wanted))
@@ -94,8 +98,11 @@ class _Compiler:
         number = self._append(_UNFINISHED)
         self._known[key] = number
         node = self._node(written, wanted)
+        wire = self._wires.of(written)
+        if wanted is not None and self._reader_wires.of(wanted) != wire:
+            wire = ""
         self.nodes[number] = node._replace(
-            wire=self._wires.of(written), smallest=min(node.smallest, _HIGHEST), cost=min(node.cost, _HIGHEST)
+            wire=wire, smallest=min(node.smallest, _HIGHEST), cost=min(node.cost, _HIGHEST)
         )
         return number
 

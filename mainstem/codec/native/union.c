@@ -18,9 +18,9 @@ fits_number(PyObject *value, int64_t low, int64_t high)
 static int
 fits_dict(const Node *node, PyObject *value)
 {
-    if (!PyDict_CheckExact(value))
+    if (!PyDict_CheckExact(value) && !Py_IS_TYPE(value, &RecordType))
         return NO;
-    return node->op == OP_RECORD && PyDict_GetItemWithError(value, known.type_key) ? UNSURE : YES;
+    return node->op == OP_RECORD && PyMapping_HasKey(value, known.type_key) ? UNSURE : YES;
 }
 
 static int
@@ -86,7 +86,7 @@ is_plain(PyObject *value)
 {
     return value == Py_None || PyBool_Check(value) || PyLong_CheckExact(value) || PyFloat_CheckExact(value) ||
            PyUnicode_CheckExact(value) || PyBytes_CheckExact(value) || PyList_CheckExact(value) ||
-           PyDict_CheckExact(value) || is_date(value) || is_time(value) || is_datetime(value) ||
+           PyDict_CheckExact(value) || Py_IS_TYPE(value, &RecordType) || is_date(value) || is_time(value) || is_datetime(value) ||
            (PyObject *)Py_TYPE(value) == known.Decimal || (PyObject *)Py_TYPE(value) == known.UUID;
 }
 
