@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.validation import validate
@@ -17,7 +17,7 @@ from fastavro.validation import validate
 from mainstem.codec.avro_shape import read_schema
 from mainstem.codec.avro_write import NOT_PLAIN, compile_writer
 from mainstem.codec.coerce import Coercer
-from mainstem.codec.engine import NOT_TAKEN, Plan, plan_of
+from mainstem.codec.engine import NOT_TAKEN, decode_batch, encode_batch, plan_of
 from mainstem.codec.guard import check_safe
 from mainstem.codec.registry import Definition, Registry, value_subject
 from mainstem.errors import (
@@ -36,6 +36,9 @@ MAGIC = 0
 FRAME_BYTES = 5
 MAX_BYTES = 8 * 1024 * 1024
 """A larger value is not decoded: Kafka's own default limit is 1 MiB."""
+
+if TYPE_CHECKING:
+    from mainstem.codec.native import _avro
 
 Decode = Callable[[bytes], Data]
 
@@ -107,6 +110,16 @@ class Encoder:
             raise self._refusal(data, problem)
         return buffer.getvalue()
 
+    def encode_all(self, values: list[Data | None]) -> list[bytes | Rejected | None]:
+        """Each value's bytes, or the Rejected that `encode` would raise; in one call of the native codec."""
+        return encode_batch(values, self._plan, self._frame, self._bytes_or_refusal)
+
+    def _bytes_or_refusal(self, data: Data) -> bytes | Rejected | None:
+        try:
+            return self.encode(data)
+        except Rejected as refused:
+            return refused
+
     def _refusal(self, data: Data, problem: str) -> Rejected:
         """Says which fields are wrong, without their values: fastavro's own message quotes them."""
         try:
@@ -126,6 +139,7 @@ class Decoder:
         self._reader = parse_schema(dict(reader)) if reader else None
         self._reader_definition = reader
         self._by_id: dict[int, Decode] = {}
+        self._plans: dict[int, _avro.Plan] = {}
 
     def decode(self, value: bytes, schema_id: int | None = None) -> Data:
         """The value as a mapping. `schema_id` is given where a header names the schema and the value is bare Avro.
@@ -144,6 +158,19 @@ class Decoder:
             read = self._decoder(int.from_bytes(value[1:FRAME_BYTES], "big"))
         return read(value)
 
+    def decode_all(self, values: list[bytes | None]) -> list[Data | Rejected | None]:
+        """Each value's data, None for a tombstone, or the Rejected that `decode` would raise; raises Unreachable.
+
+        In one call of the native codec for the schemas that it has seen.
+        """
+        return decode_batch(values, self._plans, self._data_or_refusal, MAX_BYTES)
+
+    def _data_or_refusal(self, value: bytes) -> Data | Rejected:
+        try:
+            return self.decode(value)
+        except Rejected as refused:
+            return refused
+
     def _decoder(self, schema_id: int) -> Decode:
         if schema_id not in self._by_id:
             self._by_id[schema_id] = self._make(schema_id)
@@ -156,6 +183,7 @@ class Decoder:
         reader = None if definition == self._reader_definition else self._reader
         plan = plan_of(writer, reader)
         if plan is not None:
+            self._plans[schema_id] = plan
             return partial(_read_native, plan, self.topic, schema_id)
         return partial(_read, writer, reader, self.topic, schema_id)
 
@@ -172,7 +200,7 @@ class Decoder:
         return definition, writer
 
 
-def _read_native(plan: Plan, topic: str, schema_id: int, value: bytes) -> Data:
+def _read_native(plan: _avro.Plan, topic: str, schema_id: int, value: bytes) -> Data:
     try:
         return cast(Data, plan.decode(value, FRAME_BYTES))
     except NOT_TAKEN as error:

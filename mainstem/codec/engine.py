@@ -6,8 +6,9 @@ MAINSTEM_CODEC chooses: `native`, which is the default, or `fastavro`. What is r
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from mainstem.errors import Misconfigured
 from mainstem.observe.logs import logger
@@ -28,14 +29,7 @@ NOT_TAKEN: tuple[type[Exception], ...] = (_avro.AvroError,) if _missing is None 
 """What a plan raises for bytes or a value that it does not take: it has a path and an offset, and quotes no value."""
 
 
-class Plan(Protocol):
-    """A pair of schemas, compiled. Raises one of NOT_TAKEN."""
-
-    def decode(self, value: bytes, start: int = 0, /) -> Any: ...
-    def encode(self, value: object, before: bytes = b"", /) -> bytes: ...
-
-
-def plan_of(writer: Any, reader: Any = None) -> Plan | None:
+def plan_of(writer: Any, reader: Any = None) -> _avro.Plan | None:
     """The plan that reads the writer's bytes as the reader's values; None where fastavro is to do it."""
     if engine() == FASTAVRO:
         return None
@@ -43,6 +37,24 @@ def plan_of(writer: Any, reader: Any = None) -> Plan | None:
         return compile_plan(writer, reader)
     except Unsupported:
         return None
+
+
+def decode_batch(
+    values: list[bytes | None], plans: dict[int, _avro.Plan], otherwise: Callable[[bytes], Any], max_bytes: int
+) -> list[Any]:
+    """Framed values, read by the plans of their schemas' ids; `otherwise` gives what stands for any other value."""
+    if plans:
+        return _avro.decode_batch(values, plans, otherwise, max_bytes, False)
+    return [None if value is None else otherwise(value) for value in values]
+
+
+def encode_batch(
+    values: list[Any], plan: _avro.Plan | None, frame: bytes, otherwise: Callable[[Any], Any]
+) -> list[Any]:
+    """The values' bytes behind the frame; `otherwise` gives what stands for one that the plan does not write."""
+    if plan is not None:
+        return _avro.encode_batch(values, plan, frame, otherwise)
+    return [None if value is None else otherwise(value) for value in values]
 
 
 def engine() -> str:

@@ -22,6 +22,7 @@ from typing import Any
 
 import fastavro
 
+from mainstem.codec.native import _avro
 from mainstem.codec.native.plan import compile_plan
 from tests.bench import orders
 
@@ -29,6 +30,7 @@ Run = Callable[[], object]
 NAMESPACE = "bench"
 TOTAL = Decimal("99.95")
 NOTE = "changed"
+FRAME = b"\x00\x00\x00\x00\x01"
 
 
 class Shape:
@@ -97,6 +99,14 @@ def measure(title: str, shape: Shape, rounds: int) -> None:
         rounds,
         partial(each, shape.write, shape.records),
         partial(each, shape.plan.encode, shape.records),
+    )
+    framed: list[bytes | None] = [FRAME + value for value in shape.values]
+    compare(
+        "decode a batch, frames checked",
+        count,
+        rounds,
+        partial(each, shape.read, shape.values),
+        partial(_avro.decode_batch, framed, {1: shape.plan}, repr, 10**6, False),
     )
     compare(
         "decode, change two fields, encode",

@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 class AvroError(ValueError):
@@ -19,3 +19,13 @@ class Plan:
     def decode(self, value: bytes, start: int = 0, /) -> Any: ...
     def view(self, value: bytes, start: int = 0, /) -> Any: ...
     def encode(self, value: object, before: bytes = b"", /) -> bytes: ...
+
+def decode_batch(
+    values: list[bytes | None],
+    plans: dict[int, Plan],
+    otherwise: Callable[[bytes], Any],
+    max_bytes: int,
+    views: bool,
+    /,
+) -> list[Any]: ...
+def encode_batch(values: list[Any], plan: Plan, frame: bytes, otherwise: Callable[[Any], Any], /) -> list[Any]: ...

@@ -132,6 +132,9 @@ Py_ssize_t branch_of(Out *out, const Node *node, PyObject *value);
 PyObject *record_new(Reader *in, const Node *node);
 int write_view(Out *out, const Node *node, PyObject *value);
 
+/* plan.c: the whole value behind the bytes `before`, which may be NULL. */
+PyObject *plan_write(Out *out, Plan *plan, PyObject *value, PyObject *before);
+
 /* batch.c */
 extern PyMethodDef batch_methods[];
 

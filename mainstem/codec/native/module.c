@@ -36,6 +36,7 @@ static struct PyModuleDef definition = {
     .m_name = "mainstem.codec.native._avro",
     .m_doc = "Avro's binary encoding, executed from plans that were compiled once.",
     .m_size = -1,
+    .m_methods = batch_methods,
 };
 
 PyMODINIT_FUNC

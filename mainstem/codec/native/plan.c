@@ -223,6 +223,20 @@ plan_view(PyObject *self, PyObject *const *args, Py_ssize_t count)
     return plan_read(self, args, count, 1);
 }
 
+PyObject *
+plan_write(Out *out, Plan *plan, PyObject *value, PyObject *before)
+{
+    size_t size = before ? (size_t)PyBytes_GET_SIZE(before) : 0;
+    if (size > out->room && out_room(out, size) < 0)
+        return NULL;
+    if (size)
+        memcpy(out->data, PyBytes_AS_STRING(before), size);
+    out->used = size;
+    if (write_value(out, plan->root, value) < 0)
+        return NULL;
+    return PyBytes_FromStringAndSize((const char *)out->data, (Py_ssize_t)out->used);
+}
+
 static PyObject *
 plan_encode(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -230,15 +244,7 @@ plan_encode(PyObject *self, PyObject *const *args, Py_ssize_t count)
     if (count < 1 || count > 2 || (count == 2 && !PyBytes_Check(args[1])))
         return PyErr_Format(PyExc_TypeError, "encode takes the value and the bytes to stand before it");
     out_start(&out, (Plan *)self);
-    PyObject *bytes = NULL;
-    size_t before = count == 2 ? (size_t)PyBytes_GET_SIZE(args[1]) : 0;
-    if (before == 0 || before <= out.room || out_room(&out, before) == 0) {
-        if (before)
-            memcpy(out.data, PyBytes_AS_STRING(args[1]), before);
-        out.used = before;
-        if (write_value(&out, ((Plan *)self)->root, args[0]) == 0)
-            bytes = PyBytes_FromStringAndSize((const char *)out.data, (Py_ssize_t)out.used);
-    }
+    PyObject *bytes = plan_write(&out, (Plan *)self, args[0], count == 2 ? args[1] : NULL);
     out_free(&out);
     return bytes;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -92,6 +93,41 @@ def test_a_value_is_framed_with_the_id_of_its_schema_and_read_as_it_was_written(
 
 def test_a_tombstone_has_no_bytes() -> None:
     assert codec().encoder(TOPIC).encode(None) is None
+
+
+def test_a_batch_is_read_as_its_values_are_one_by_one() -> None:
+    wide = codec(WIDE, ORDER)
+    good = wide.encoder(TOPIC).encode(WIDE_DATA) or b""
+    decoder = wide.decoder(TOPIC)
+    bad = [b"{}", good + b"xyz", b"\x00\x00\x00\x00\x09", good[:-1], bytes(MAX_BYTES + 1)]
+
+    for _ in range(2):
+        read = decoder.decode_all([good, None, *bad, good])
+
+        assert [read[0], read[1], read[-1]] == [WIDE_DATA, None, WIDE_DATA]
+        refused = [str(each) for each in read[2:-1] if isinstance(each, Rejected)]
+        assert refused == [str(rejected(code, decoder, value)) for code, value in zip(BAD_CODES, bad, strict=True)]
+
+
+BAD_CODES = [NOT_AVRO, BAD_PAYLOAD, FOREIGN_SCHEMA, BAD_PAYLOAD, TOO_LARGE]
+
+
+def test_a_batch_is_written_as_its_values_are_one_by_one() -> None:
+    encoder = codec().encoder(TOPIC)
+    good, left_to_fastavro, bad = {"n": 1, "card": "é"}, MappingProxyType({"n": 1, "card": "é"}), {"n": 1, "card": 7}
+
+    written = encoder.encode_all([good, None, bad, left_to_fastavro])
+
+    assert written[:2] == [encoder.encode(good), None]
+    assert written[3] == written[0]
+    assert isinstance(written[2], Rejected)
+    assert written[2].code is SCHEMA_REFUSES
+
+
+def test_what_an_otherwise_raises_ends_the_batch() -> None:
+    registry = FlakyRegistry({TOPIC: ORDER})
+    with pytest.raises(Unreachable):
+        Codec(registry, {TOPIC: ORDER}).decoder(TOPIC).decode_all([encoded({"n": 1, "card": "4711"})])
 
 
 @pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x00\x00\x00", b"{}", b"\x01\x00\x00\x00\x01\x02\x00"])

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tests.unit.codec.native.schemas import cases, has_union, readers, records
 
-native = pytest.importorskip("mainstem.codec.native.plan")
-avro = pytest.importorskip("mainstem.codec.native._avro")
+native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
+avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 
 PAIRS = settings(
     max_examples=int(os.environ.get("MAINSTEM_CODEC_PAIRS", "150")),

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-native = pytest.importorskip("mainstem.codec.native.plan")
-avro = pytest.importorskip("mainstem.codec.native._avro")
+native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
+avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 
 
 def logical(kind: str, name: str, **more: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-native = pytest.importorskip("mainstem.codec.native.plan")
-avro = pytest.importorskip("mainstem.codec.native._avro")
+native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
+avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 
 LINE = {"type": "record", "name": "Line", "fields": [{"name": "sku", "type": "string"}, {"name": "n", "type": "int"}]}
 ORDER = {"type": "record", "name": "Order", "fields": [{"name": "lines", "type": {"type": "array", "items": LINE}}]}

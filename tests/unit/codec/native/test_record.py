@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from tests.unit.codec.native.schemas import records
 
-native = pytest.importorskip("mainstem.codec.native.plan")
-avro = pytest.importorskip("mainstem.codec.native._avro")
+native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
+avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 
 LINE = {"type": "record", "name": "Line", "fields": [{"name": "sku", "type": "string"}, {"name": "n", "type": "int"}]}
 FIELDS = [

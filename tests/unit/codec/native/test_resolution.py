@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-native = pytest.importorskip("mainstem.codec.native.plan")
-avro = pytest.importorskip("mainstem.codec.native._avro")
+native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
+avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 
 
 def record(name: str, *fields: tuple[Any, ...], **more: Any) -> dict[str, Any]:
