@@ -47,6 +47,7 @@ clean: ## Stop the development stack and delete all that was made, its data incl
 	@if [ -x $(BIN)/mainstem ] && [ -d .mainstem ]; then $(BIN)/mainstem stop || true; fi
 	@rm -rf .venv .mainstem .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@rm -f .coverage .coverage.*
+	@rm -f mainstem/codec/native/*.so
 	@find connectors integrations mainstem streams tests -name __pycache__ -prune -exec rm -rf {} +
 
 install: $(READY) ## Make .venv with the pinned dependencies.
@@ -89,7 +90,7 @@ containers: $(READY)
 	@$(BIN)/hadolint deploy/Dockerfile
 
 # pip names each package as it looks at it: enough to show how far it is.
-$(READY): requirements/dev.txt pyproject.toml
+$(READY): requirements/dev.txt pyproject.toml setup.py $(wildcard mainstem/codec/native/*.[ch])
 	@if [ -z "$(PYTHON)" ]; then echo "mainstem needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 2; fi
 	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 		echo "==> Making .venv with $$($(PYTHON) --version)"; rm -rf .venv; $(PYTHON) -m venv .venv; fi

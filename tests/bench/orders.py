@@ -1,4 +1,4 @@
-"""The record of the benchmarks: an order of 13 fields, flat enough for one table row."""
+"""The records of the benchmarks: an order of 13 fields, nested, and flat enough for one table row."""
 
 from __future__ import annotations
 
@@ -71,3 +71,36 @@ def orders(count: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
             "is_gift": seq % 7 == 0,
             "lines": orjson.dumps(lines).decode(),
         }
+
+
+def nested_schema(namespace: str) -> dict[str, Any]:
+    """The order as a producer would send it: an enum for the status, a list of records for the lines."""
+    line = [
+        {"name": "sku", "type": "string"},
+        {"name": "name", "type": "string"},
+        {"name": "qty", "type": "int"},
+        {"name": "unit_price_cents", "type": "long"},
+    ]
+    nested = {
+        "status": {"type": "enum", "name": "status", "symbols": list(STATUSES)},
+        "lines": {"type": "array", "items": {"type": "record", "name": "line", "fields": line}},
+    }
+    flat = schema(namespace)
+    fields = [{**field, "type": nested.get(field["name"], field["type"])} for field in flat["fields"]]
+    return {**flat, "fields": fields}
+
+
+def nested_orders(count: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
+    """The same orders, with two or three lines as records."""
+    draw = random.Random(seed)
+    for order in orders(count, seed=seed):
+        lines = [
+            {
+                "sku": f"SKU-{draw.randrange(10**6):06}",
+                "name": draw.choice(("Café crème", "Filter paper", "Grinder")),
+                "qty": draw.randint(1, 9),
+                "unit_price_cents": draw.randrange(100, 10**5),
+            }
+            for _ in range(draw.randint(2, 3))
+        ]
+        yield {**order, "lines": lines}

@@ -21,10 +21,10 @@ PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "-
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy: setuptools leaves files beside what it builds."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "mainstem.yaml"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "mainstem.yaml"):
         shutil.copy(REPOSITORY / name, source)
     for name in ("mainstem", "connectors", "streams", "integrations", "schemas", "tests"):
-        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     made = tmp_path_factory.mktemp("wheel")
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(made)]
     subprocess.run([*PIP, "wheel", *options, source], check=True, timeout=120)
@@ -59,10 +59,17 @@ def test_it_holds_every_module_of_the_engine_and_of_the_connectors(wheel: Path) 
 
 def test_it_holds_what_is_no_module_but_needed(wheel: Path) -> None:
     data = [
-        path for path in (REPOSITORY / "mainstem").rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}
+        path
+        for path in (REPOSITORY / "mainstem").rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc", ".so"}
     ]
     assert {"mainstem/py.typed", "mainstem/devstack/kafka.lock"} <= {p.relative_to(REPOSITORY).as_posix() for p in data}
     assert {path.relative_to(REPOSITORY).as_posix() for path in data} <= names_in(wheel)
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no compiler here")
+def test_it_holds_the_native_codec_built(wheel: Path) -> None:
+    assert [name for name in names_in(wheel) if name.startswith("mainstem/codec/native/_avro.cpython-")]
 
 
 def test_every_connector_says_that_it_is_typed(wheel: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mainstem.codec.avro import MAX_BYTES, Codec, Decoder, Encoder
+from mainstem.codec.engine import engine
 from mainstem.codec.registry import Definition, value_subject
 from mainstem.errors import (
     BAD_PAYLOAD,
@@ -26,6 +29,8 @@ from mainstem.errors import (
     Unreachable,
 )
 from mainstem.testing.memory_registry import MemoryRegistry
+
+pytestmark = pytest.mark.usefixtures("codec_engine")
 
 TOPIC = "shop.order.v1"
 SUBJECT = value_subject(TOPIC)
@@ -88,6 +93,41 @@ def test_a_value_is_framed_with_the_id_of_its_schema_and_read_as_it_was_written(
 
 def test_a_tombstone_has_no_bytes() -> None:
     assert codec().encoder(TOPIC).encode(None) is None
+
+
+def test_a_batch_is_read_as_its_values_are_one_by_one() -> None:
+    wide = codec(WIDE, ORDER)
+    good = wide.encoder(TOPIC).encode(WIDE_DATA) or b""
+    decoder = wide.decoder(TOPIC)
+    bad = [b"{}", good + b"xyz", b"\x00\x00\x00\x00\x09", good[:-1], bytes(MAX_BYTES + 1)]
+
+    for _ in range(2):
+        read = decoder.decode_all([good, None, *bad, good])
+
+        assert [read[0], read[1], read[-1]] == [WIDE_DATA, None, WIDE_DATA]
+        refused = [str(each) for each in read[2:-1] if isinstance(each, Rejected)]
+        assert refused == [str(rejected(code, decoder, value)) for code, value in zip(BAD_CODES, bad, strict=True)]
+
+
+BAD_CODES = [NOT_AVRO, BAD_PAYLOAD, FOREIGN_SCHEMA, BAD_PAYLOAD, TOO_LARGE]
+
+
+def test_a_batch_is_written_as_its_values_are_one_by_one() -> None:
+    encoder = codec().encoder(TOPIC)
+    good, left_to_fastavro, bad = {"n": 1, "card": "é"}, MappingProxyType({"n": 1, "card": "é"}), {"n": 1, "card": 7}
+
+    written = encoder.encode_all([good, None, bad, left_to_fastavro])
+
+    assert written[:2] == [encoder.encode(good), None]
+    assert written[3] == written[0]
+    assert isinstance(written[2], Rejected)
+    assert written[2].code is SCHEMA_REFUSES
+
+
+def test_what_an_otherwise_raises_ends_the_batch() -> None:
+    registry = FlakyRegistry({TOPIC: ORDER})
+    with pytest.raises(Unreachable):
+        Codec(registry, {TOPIC: ORDER}).decoder(TOPIC).decode_all([encoded({"n": 1, "card": "4711"})])
 
 
 @pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x00\x00\x00", b"{}", b"\x01\x00\x00\x00\x01\x02\x00"])
@@ -244,7 +284,11 @@ def test_an_encoder_wants_a_schema_that_is_there_registered_and_safe() -> None:
     assert unsafe.value.code is UNSAFE_SCHEMA
 
 
-HOSTILE = codec(WIDE).decoder(TOPIC)
+@cache
+def hostile(_: str) -> Decoder:
+    return codec(WIDE).decoder(TOPIC)
+
+
 FRAME = b"\x00\x00\x00\x00\x01"
 
 
@@ -255,7 +299,7 @@ FRAME = b"\x00\x00\x00\x00\x01"
 def test_hostile_bytes_are_refused_or_decoded_and_never_fatal(payload: bytes) -> None:
     for value in (payload, FRAME + payload):
         try:
-            assert set(HOSTILE.decode(value)) == set(WIDE_DATA)
+            assert set(hostile(engine()).decode(value)) == set(WIDE_DATA)
         except Rejected as error:
             assert error.__cause__ is None
 
@@ -267,7 +311,7 @@ def test_a_hundred_kilobytes_of_hostile_bytes_are_refused(piece: bytes, data: st
     good = encoded(WIDE_DATA, WIDE)[: 5 + start]
     payload = good + piece * (100_000 // len(piece) + 1)
     with pytest.raises(Rejected) as caught:
-        HOSTILE.decode(payload[:100_000])
+        hostile(engine()).decode(payload[:100_000])
     assert len(caught.value.cause) < 300
 
 
@@ -276,6 +320,6 @@ def test_one_wrong_byte_never_shows_what_stands_beside_it(place: int, byte: int)
     value = bytearray(encoded({**WIDE_DATA, "card": "SECRET-CARD-NUMBER"}, WIDE))
     value[5 + place % (len(value) - 5)] = byte
     try:
-        HOSTILE.decode(bytes(value))
+        hostile(engine()).decode(bytes(value))
     except Rejected as error:
         assert "SECRET" not in f"{error}{error!r}"

@@ -17,6 +17,8 @@ from mainstem.errors import BAD_PAYLOAD, NOT_AVRO
 from mainstem.process.engine.raw import RawMessage
 from mainstem.testing.memory_registry import MemoryRegistry
 
+pytestmark = pytest.mark.usefixtures("codec_engine")
+
 TOPIC = "shop.order.v1"
 ORDER = {"type": "record", "name": "order", "namespace": "shop", "fields": [{"name": "n", "type": "int"}]}
 CODEC = Codec(MemoryRegistry({TOPIC: ORDER}), {TOPIC: ORDER})
