@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -10,7 +11,6 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaException
 from faust.types import TP
-from mode import get_logger
 
 from mainstem.process.librdkafka.epoch import Epoch, Phase, Told
 from mainstem.process.librdkafka.flight import Flights
@@ -18,7 +18,7 @@ from mainstem.process.librdkafka.options import EngineOptions
 from mainstem.process.librdkafka.sending import Producer
 from mainstem.process.librdkafka.transaction import ProducerFailed
 
-log = get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Store(Protocol):

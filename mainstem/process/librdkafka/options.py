@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
-from mode import get_logger
-
-log = get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 def end_process(reason: str) -> NoReturn:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from confluent_kafka import TopicPartition
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.types import TP, ConsumerMessage
-from mode import get_logger
 
 from mainstem.process.librdkafka.blame import Blame
 from mainstem.process.librdkafka.clients import consumer_settings
@@ -23,7 +23,7 @@ from mainstem.process.librdkafka.transaction import ProducerFailed
 IDLE_S = 0.5
 YIELD_EVERY = 64
 
-log = get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Consumer(BaseConsumer):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import Any, cast
 
+from faust import Service
 from faust.tables.manager import TableManager as BaseTableManager
 from faust.tables.table import Table as BaseTable
 from faust.types import TP
-from mode import Service, get_logger
 
 from mainstem.process.librdkafka.restoring import restore
 from mainstem.process.librdkafka.store import OverlayStore
 
-log = get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Table(BaseTable[Any, Any]):

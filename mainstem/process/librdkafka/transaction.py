@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 from confluent_kafka import KafkaException
 from faust.types import TP
-from mode import get_logger
 
 from mainstem.kafka.transaction_calls import Failed, Instance
 from mainstem.kafka.transaction_run import Ask, Patience, perform
@@ -19,7 +19,7 @@ from mainstem.process.librdkafka.epoch import Told
 FULL_S = 0.01
 
 T = TypeVar("T")
-log = get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class ProducerFailed(Exception):

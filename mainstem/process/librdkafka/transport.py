@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from faust import Service
 from faust.exceptions import ImproperlyConfigured
 from faust.transport import base
 from faust.types.enums import ProcessingGuarantee
-from mode import Service
 
 from mainstem.process.librdkafka.clients import servers
 from mainstem.process.librdkafka.options import EngineOptions

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
@@ -111,6 +111,21 @@ class Field:
                     self.sleeps += 1
                     del self._asleep[worker.pid]
                     worker.send_signal(signal.SIGCONT)
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        deadline = monotonic() + DEADLINE_S
+        while not holds():
+            assert monotonic() < deadline, self.report()
+            sleep(LOOK_S)
+
+    def kill_after_its_first_outputs(self, member: str) -> None:
+        """Kills it when there are more outputs than there were, and starts it again at once."""
+        before = len(self.outputs()) if self.lives[member] > 1 else 0
+        self.wait_until(lambda: len(self.outputs()) > before)
+        self._workers[member].kill()
+        self._workers[member].wait()
+        self.ends[-9] += 1
+        self._start(member)
 
     def _is_one_asleep(self) -> bool:
         return any(_state(worker.pid) == "T" for worker in self._workers.values())

@@ -1,12 +1,13 @@
 """One worker of the tests, in a process of its own: `worker_app.py <settings as JSON>`.
 
 An event is `{"id": n, "key": k}`. One with `"poison": true` raises, after it has done all that it does; one with
-`"odd": true` raises the first time that a process sees it. The output is the event, with how often its key was counted
+`"odd": true` raises the first time that a process sees it; an agent never finishes one with `"endless": true`. The output is the event, with how often its key was counted
 where there is a table.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -37,6 +38,10 @@ class Settings:
     """`step`, `async step` or `agent`."""
     has_table: bool = False
     store: str = "memory://"
+    concurrency: int = 1
+    """Of the agent."""
+    endures: bool = False
+    """An endless event ends at once."""
     fault: tuple[str, str, float] | None = None
     """Where, `kill` or `stop`, and at which share of the commits."""
     engine: dict[str, Any] = field(default_factory=dict)
@@ -132,9 +137,11 @@ def _agent(app: App, settings: Settings, counter: Counter) -> None:
     source = app.topic(settings.reads, key_serializer="raw", value_serializer="json")
     sink = app.topic(settings.writes, key_serializer="raw", value_serializer="json")
 
-    @app.agent(source)
+    @app.agent(source, concurrency=settings.concurrency)
     async def count(stream: Any) -> None:
         async for event in stream.events():
+            if event.value.get("endless") and not settings.endures:
+                await asyncio.Event().wait()
             await sink.send(key=event.key, value=counter.count(event.value))
             counter.judge(event.value)
 
