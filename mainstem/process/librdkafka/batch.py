@@ -164,6 +164,8 @@ class StepRunner:
         """All of a record's outputs, or none of them."""
         if result is None:
             return []
+        if self._step.writes is None:
+            raise TypeError("the step returned an event, and is not told which topic it writes")
         events = (result,) if isinstance(result, Event) else result
         encode = self._step.encode
         return [(event.key, encode(event.value), event.headers) for event in events]

@@ -45,7 +45,7 @@ class EngineOptions:
     retries: int = 0
     """How often an event that raised is tried again before it becomes a dead letter."""
     dead_letters: str | None = None
-    """Their topic; `<app id>-dead-letters` if it is not said."""
+    """Their topic; `<app id>-dead-letters` if it is not said. It is made at the start, if Faust may declare topics."""
     group_protocol: Literal["classic", "consumer"] = "classic"
     """`consumer` is KIP-848. Both assign by range: the partitions of one number in all topics belong together."""
     client: Mapping[str, Any] = field(default_factory=dict)

@@ -60,6 +60,8 @@ class Consumer(BaseConsumer):
             ahead=self.options.ahead,
             earliest=conf.consumer_auto_offset_reset == "earliest",
         )
+        if conf.topic_allow_declare:
+            await self.producer.create_topic(self._letters, conf.topic_partitions, conf.topic_replication_factor)
         self._fetching.start()
         await super().on_start()
 
@@ -309,8 +311,11 @@ class Consumer(BaseConsumer):
 
     def dead_letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:
         """Written with the event's other outputs: in the same transaction, or before its offset is committed."""
-        topic = self.options.dead_letters or f"{self.app.conf.id}-dead-letters"
-        self.producer.write(topic, key, value, -1, letter(tp, offset, error))
+        self.producer.write(self._letters, key, value, -1, letter(tp, offset, error))
+
+    @property
+    def _letters(self) -> str:
+        return self.options.dead_letters or f"{self.app.conf.id}-dead-letters"
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Does nothing while a commit is under way, or without a group."""

@@ -46,8 +46,7 @@ class Field:
         self.reads, self.writes = f"test.in{self.tag}.v1", f"test.out{self.tag}.v1"
         self.app = f"test.app{self.tag}"
         self.letters = f"{self.app}-dead-letters"
-        names = (self.reads, self.writes, self.letters)
-        Admin(self.config).create([TopicSpec(name, PARTITIONS) for name in names])
+        Admin(self.config).create([TopicSpec(name, PARTITIONS) for name in (self.reads, self.writes)])
         self.lives: Counter[str] = Counter()
         self.ends: Counter[int] = Counter()
         self.sleeps = 0

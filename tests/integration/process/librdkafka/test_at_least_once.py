@@ -31,8 +31,8 @@ def test_an_event_still_in_its_agent_is_not_committed_by_the_ones_behind_it(make
     field.publish(events(200, endless={0}))
     field.start("w1")
     field.wait_until(lambda: len(field.outputs()) >= 199)
-    field.kill_after_its_first_outputs("w1")
     field.settings["endures"] = True
+    field.kill_after_its_first_outputs("w1")
     field.run_until_done()
     assert {output["id"] for output in field.outputs()} == set(range(200)), field.report()
 

@@ -1,8 +1,8 @@
 """One worker of the tests, in a process of its own: `worker_app.py <settings as JSON>`.
 
 An event is `{"id": n, "key": k}`. One with `"poison": true` raises, after it has done all that it does; one with
-`"odd": true` raises the first time that a process sees it; an agent never finishes one with `"endless": true`. The output is the event, with how often its key was counted
-where there is a table.
+`"odd": true` raises the first time that a process sees it; an agent never finishes one with `"endless": true`. The
+output is the event, with how often its key was counted where there is a table.
 """
 
 from __future__ import annotations

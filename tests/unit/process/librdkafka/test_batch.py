@@ -66,8 +66,16 @@ class Place:
     def _letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:
         self.letters.append((offset, str(error)))
 
-    async def run(self, function: Any, records: Sequence[Record], *, table: Any = None, concurrency: int = 1) -> None:
-        step = Step(function, "invoices", table, lambda raw: (raw or b"").decode(), str.encode, concurrency)
+    async def run(
+        self,
+        function: Any,
+        records: Sequence[Record],
+        *,
+        table: Any = None,
+        concurrency: int = 1,
+        writes: str | None = "invoices",
+    ) -> None:
+        step = Step(function, writes, table, lambda raw: (raw or b"").decode(), str.encode, concurrency)
         await StepRunner(self, step).run(Batch(records))
 
     def values(self) -> list[bytes]:
@@ -174,6 +182,13 @@ async def test_what_cannot_be_encoded_leaves_none_of_its_records_outputs() -> No
     await place.run(half, [Record(0, b"a")])
     assert place.written == []
     assert [offset for offset, _ in place.letters] == [0]
+
+
+async def test_an_event_from_a_step_that_writes_no_topic_is_a_dead_letter_that_says_so() -> None:
+    place = Place()
+    await place.run(upper, [Record(0, b"a")], writes=None)
+    assert place.written == []
+    assert [offset for offset, error in place.letters if "which topic" in error] == [0]
 
 
 async def test_keys_run_beside_each_other_and_the_events_of_a_key_in_order() -> None:
