@@ -6,6 +6,7 @@ see it would never see. Offsets are not consecutive (transaction markers, compac
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection
 from typing import Generic, TypeVar
@@ -24,7 +25,8 @@ class Watermark(Generic[T]):
         """From the first that is open on."""
         self._open: set[int] = set()
         self._finished: dict[int, T] = {}
-        self._done = done
+        self._done = frozenset(done)
+        self._noted = sorted(done)
         self._next = int(next_offset)
 
     @property
@@ -56,9 +58,13 @@ class Watermark(Generic[T]):
         return self._begun[0] if self._begun else self._next
 
     def ahead(self, before: int) -> list[int]:
-        """The offsets between `position` and that one which are finished: safe to be passed over by a successor."""
+        """The offsets between `position` and that one which are finished: safe to be passed over by a successor.
+
+        A predecessor's that have not come yet are among them: who leaves them out has them done twice.
+        """
         start = self.position
-        return [offset for offset in self._begun if start <= offset < before and offset not in self._open]
+        begun = [offset for offset in self._begun if start <= offset < before and offset not in self._open]
+        return begun + self._noted[bisect_left(self._noted, self._next) : bisect_left(self._noted, before)]
 
     def finished(self, before: int) -> list[tuple[int, T]]:
         """The outcomes that are not kept yet, of records before that offset, in order."""

@@ -69,8 +69,8 @@ class Partition(RuleBasedStateMachine):
     def a_successor_passes_over_exactly_what_is_finished(self) -> None:
         if not hasattr(self, "mark"):
             return
-        for before in (self.mark.position + 4, self.next):
-            ended = set(self.begun) - self.open()
+        for before in (self.mark.position + 4, self.next, self.next + 8):
+            ended = set(self.begun) - self.open() | {offset for offset in self.done if offset >= self.next}
             assert self.mark.ahead(before) == sorted(o for o in ended if self.mark.position <= o < before)
 
     @invariant()
@@ -78,6 +78,15 @@ class Partition(RuleBasedStateMachine):
         if hasattr(self, "mark"):
             left = {offset: outcome for offset, outcome in self.finished.items() if offset not in self.kept}
             assert self.mark.finished(self.next) == sorted(left.items())
+
+
+def test_what_a_predecessor_has_done_and_nobody_has_fetched_yet_is_handed_on() -> None:
+    mark: Watermark[str] = Watermark(10, {12, 40, 50})
+    for offset in (10, 11, 12, 13):
+        mark.begin(offset)
+    mark.finish(10, "")
+    mark.finish(13, "")
+    assert (mark.position, mark.ahead(50)) == (11, [12, 13, 40])
 
 
 TestPartition = Partition.TestCase

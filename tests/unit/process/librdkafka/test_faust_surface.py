@@ -93,7 +93,11 @@ def test_what_is_called_exists_in_faust(owner: Any, name: str) -> None:
     assert hasattr(owner, name)
 
 
-@pytest.mark.parametrize(("where", "what"), IN_THE_SOURCE, ids=lambda one: one if isinstance(one, str) else one.__qualname__)
+@pytest.mark.parametrize(
+    ("where", "what"),
+    IN_THE_SOURCE,
+    ids=lambda one: one if isinstance(one, str) else inspect.unwrap(getattr(one, "fun", one)).__qualname__,
+)
 def test_the_attributes_that_are_used_are_set_there(where: Any, what: str) -> None:
     assert what in inspect.getsource(getattr(where, "fun", where))
 
