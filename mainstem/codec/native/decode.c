@@ -58,7 +58,7 @@ block_items(Reader *in, const Node *node, int64_t *count)
         return 0;
     if (smallest && *count > (in->end - in->at) / smallest)
         return read_refused(in, "a block with more items than bytes");
-    int64_t each = (key ? ENTRY_BYTES : ITEM_BYTES) + item->cost;
+    int64_t each = (key ? ENTRY_BYTES : ITEM_BYTES) + (item->op == OP_RECORD ? 0 : item->cost); /* it pays itself */
     if (*count > in->memory / each)
         return read_refused(in, "too many values");
     return charge(in, *count * each);

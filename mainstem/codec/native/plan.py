@@ -16,14 +16,24 @@ from mainstem.codec.native.wire import Wires
 
 MAX_DEPTH: Final = 128
 """Arrays, maps and records within each other in one value: more are refused, which a recursive schema may ask for."""
-MAX_MEMORY_BYTES: Final = 128 * 1024 * 1024
+MAX_MEMORY_BYTES: Final = 160 * 1024 * 1024
 """About so much memory may the objects of one value take: a list of empty lists takes 80 times its bytes."""
 
 _SMALLEST: Final = {"null": 0, "float": 4, "double": 8}
-_RECORD_BYTES: Final = 250
-_FIELD_BYTES: Final = 40
+_RECORD_BYTES: Final = 180
+_FIELD_BYTES: Final = 12
 _SCALAR_BYTES: Final = 64
 _DECIMAL_BYTES: Final = 104
+_COSTS: Final = {
+    "null": 1,
+    "boolean": 1,
+    "enum": 1,
+    "int": 32,
+    "long": 32,
+    "float": 24,
+    "double": 24,
+    "string-uuid": 140,
+}
 _HIGHEST: Final = 2**40
 """Types that hold each other twice come to sums beyond 64 bits."""
 
@@ -191,10 +201,12 @@ def _share(node: Node) -> int:
 def _enum(written: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> Node:
     symbols = [str(symbol) for symbol in written["symbols"]]
     if wanted is None:
-        return Node("enum", names=tuple(symbols), skipped=bytes(len(symbols)))
+        return Node("enum", names=tuple(symbols), skipped=bytes(len(symbols)), cost=1)
     known, default = wanted["symbols"], wanted.get("default")
     read = [symbol if symbol in known else default for symbol in symbols]
-    return Node("enum", names=tuple(symbol or "" for symbol in read), skipped=bytes(not symbol for symbol in read))
+    return Node(
+        "enum", names=tuple(symbol or "" for symbol in read), skipped=bytes(not symbol for symbol in read), cost=1
+    )
 
 
 def _scalar(kind: str, written: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> Node:
@@ -214,4 +226,4 @@ def _scalar(kind: str, written: Mapping[str, Any], wanted: Mapping[str, Any] | N
         return Node(kind, size=written["size"], smallest=written["size"], cost=_SCALAR_BYTES + written["size"])
     if wanted is not None and kind == written["type"]:
         kind = PROMOTIONS.get((kind, wanted["type"]), kind)
-    return Node(kind, smallest=_SMALLEST.get(kind, 1))
+    return Node(kind, smallest=_SMALLEST.get(kind, 1), cost=_COSTS.get(kind, _SCALAR_BYTES))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from tests.unit.codec.native.schemas import cases, has_union, readers, records
@@ -32,6 +32,15 @@ def written(schema: Any, value: Any) -> bytes:
     buffer = BytesIO()
     schemaless_writer(buffer, parse_schema(schema), value)
     return buffer.getvalue()
+
+
+def acceptable(schema: Any, value: Any) -> bytes:
+    """What fastavro writes; a union in which it takes a text for a date, and fails, is another case's matter."""
+    try:
+        return written(schema, value)
+    except ValueError:
+        assert has_union(schema)
+        reject()
 
 
 def by_fastavro(value: bytes, writer: Any, reader: Any = None) -> str:
@@ -56,7 +65,7 @@ def by_plan(value: bytes, writer: Any, reader: Any = None) -> str:
 def test_a_value_is_written_and_read_as_by_fastavro(case: Any, data: st.DataObject) -> None:
     schema, value = case[0], data.draw(case[1])
     plan = native.compile_plan(schema)
-    expected = written(schema, value)
+    expected = acceptable(schema, value)
 
     assert repr(plan.decode(expected)) == by_fastavro(expected, schema)
     try:
@@ -68,7 +77,7 @@ def test_a_value_is_written_and_read_as_by_fastavro(case: Any, data: st.DataObje
 @PAIRS
 @given(records(), st.data())
 def test_another_schema_reads_as_by_fastavro(case: Any, data: st.DataObject) -> None:
-    writer, value = case[0], written(case[0], data.draw(case[1]))
+    writer, value = case[0], acceptable(case[0], data.draw(case[1]))
     reader = data.draw(readers(writer))
 
     assert by_plan(value, writer, reader) == by_fastavro(value, writer, reader)
@@ -78,7 +87,7 @@ def test_another_schema_reads_as_by_fastavro(case: Any, data: st.DataObject) -> 
 @given(cases(), st.data())
 def test_damaged_bytes_are_refused_or_read_as_by_fastavro(case: Any, data: st.DataObject) -> None:
     schema = case[0]
-    value = bytearray(written(schema, data.draw(case[1])))
+    value = bytearray(acceptable(schema, data.draw(case[1])))
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(value)))
         value[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))

@@ -124,6 +124,13 @@ def test_few_bytes_cannot_claim_much_memory() -> None:
     assert peak < 40_000_000
 
 
+def test_a_megabyte_of_small_records_is_within_the_bounds() -> None:
+    point = {"type": "record", "name": "P", "fields": [{"name": n, "type": "int"} for n in "abcd"]}
+    value = native.compile_plan(array(point)).encode([dict.fromkeys("abcd", 1)] * 250_000)
+
+    assert len(native.compile_plan(array(point)).decode(value)) == 250_000
+
+
 def test_a_large_value_of_usual_make_is_within_the_bounds() -> None:
     value = native.compile_plan(array("string")).encode(["x" * 100] * 80_000)
 
