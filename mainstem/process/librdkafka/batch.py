@@ -130,8 +130,11 @@ class StepRunner:
             async with asyncio.TaskGroup() as group:
                 for indexes in lanes.values():
                     group.create_task(lane(indexes))
-        except* RecordFailed as failed:
-            first = failed.exceptions[0]
+        except ExceptionGroup as failed:
+            # Not except*: what is raised in its body comes out in a group again, in some versions of Python.
+            first = next((one for one in failed.exceptions if isinstance(one, RecordFailed)), None)
+            if first is None:
+                raise
             raise first from first.__cause__
         return [output for outputs in found for output in outputs]
 
