@@ -7,6 +7,7 @@ from typing import Any
 
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
+from mainstem.codec.native.resolution import LOGICAL
 from mainstem.errors import Misconfigured
 
 Avro = Any
@@ -16,22 +17,6 @@ Named = Mapping[str, Avro]
 """The named types of a schema, by full name."""
 
 _SHOWN_SYMBOLS = 8
-
-_LOGICAL = frozenset(
-    {
-        "bytes-decimal",
-        "fixed-decimal",
-        "int-date",
-        "int-time-millis",
-        "long-time-micros",
-        "long-timestamp-millis",
-        "long-timestamp-micros",
-        "long-local-timestamp-millis",
-        "long-local-timestamp-micros",
-        "string-uuid",
-    }
-)
-"""The logical types that fastavro converts; others count as their plain type, as the Avro specification asks."""
 
 _WORDS = {
     "record": "object",
@@ -75,7 +60,7 @@ def resolve(schema: Avro, named: Named) -> Avro:
 def kind_of(schema: Avro) -> str:
     """`int`, `record`, ... of a resolved part; with a logical type both: `bytes-decimal`."""
     logical = f"{schema['type']}-{schema.get('logicalType')}"
-    return logical if logical in _LOGICAL else str(schema["type"])
+    return logical if logical in LOGICAL else str(schema["type"])
 
 
 def is_nullable(schema: Avro, named: Named) -> bool:

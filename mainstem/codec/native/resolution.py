@@ -29,6 +29,7 @@ LOGICAL: Final = frozenset(
         "string-uuid",
     }
 )
+"""The logical types that fastavro converts; others count as their plain type, as the Avro specification asks."""
 
 PROMOTIONS: Final = {
     ("int", "long"): "int",
