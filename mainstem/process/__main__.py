@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 
@@ -23,7 +24,6 @@ from mainstem.process.channel import Channel
 from mainstem.process.engine import EngineFailed
 from mainstem.process.report import StreamReport
 from mainstem.process.worker import Worker
-from mainstem.project import names
 
 LAST_S = 10.0
 """After its parent has gone a process has that long to finish by itself."""
@@ -41,10 +41,16 @@ async def work(folder: Path, name: str, member: str, pipe: int) -> int:
         lambda: {"board": board.as_json(), "metrics": metrics.exposition().decode(), "counts": dict(report.counts)},
         stop.set,
     )
-    report = StreamReport(name, board, names.stream_group(name), channel.changed)
+    report = StreamReport(name, board, channel.changed)
+
+    def end(reason: str) -> NoReturn:
+        report.waits(_started_again(reason))
+        channel.last()
+        os._exit(os.EX_TEMPFAIL)
+
     telling = asyncio.create_task(channel.run())
     try:
-        return await _run(Worker(folder, name, member, report, stop), report)
+        return await _run(Worker(folder, name, member, report=report, stop=stop, ends=end), report)
     finally:
         telling.cancel()
         await asyncio.wait({telling})
@@ -57,10 +63,14 @@ async def _run(worker: Worker, report: StreamReport) -> int:
         report.pauses(error)
         return os.EX_CONFIG
     except EngineFailed as ended:
-        report.waits(Unreachable(f"the stream's engine ended and is started again: {ended}"))
+        report.waits(_started_again(str(ended)))
         return os.EX_TEMPFAIL
     report.stopped()
     return os.EX_OK
+
+
+def _started_again(reason: str) -> Unreachable:
+    return Unreachable(f"the stream's engine ended and is started again: {reason}")
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -22,6 +23,7 @@ class Channel:
         self._broken = broken
         self._news = asyncio.Event()
         self._rest = b""
+        self._one_at_a_time = threading.Lock()
         os.set_blocking(pipe, False)
 
     def changed(self) -> None:
@@ -41,14 +43,20 @@ class Channel:
         finally:
             self._tell()
 
+    def last(self) -> None:
+        """Tells what there is to tell, from any thread: the process is about to end."""
+        self._tell()
+        self._tell()  # the first one may have had the rest of an earlier line to tell
+
     def _tell(self) -> None:
-        if not self._rest:
-            self._rest = orjson.dumps(self._say(), option=orjson.OPT_APPEND_NEWLINE)
-        try:
-            while self._rest:
-                self._rest = self._rest[os.write(self._pipe, self._rest) :]
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            self._rest = b""
-            self._broken()
+        with self._one_at_a_time:
+            if not self._rest:
+                self._rest = orjson.dumps(self._say(), option=orjson.OPT_APPEND_NEWLINE)
+            try:
+                while self._rest:
+                    self._rest = self._rest[os.write(self._pipe, self._rest) :]
+            except BlockingIOError:
+                return
+            except BrokenPipeError:
+                self._rest = b""
+                self._broken()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from mainstem.errors import MainstemError
-from mainstem.event import Event, Partition
+from mainstem.event import Event
 from mainstem.flow.dead_letter import Failure
 from mainstem.observe import metrics
 from mainstem.observe.board import Board, State
@@ -22,10 +22,9 @@ OUTCOMES = ("processed", "skipped", "duplicate", "dead_lettered")
 class StreamReport:
     """One stream's side of the board, the metrics and the log. `changed` is called when the state does."""
 
-    def __init__(self, stream: str, board: Board, group: str, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, stream: str, board: Board, changed: Callable[[], None] = lambda: None) -> None:
         self._stream = stream
         self._board = board
-        self._group = group
         self._changed = changed
         self._log = log.bind(stream=stream)
         self._said: set[str] = set()
@@ -34,7 +33,7 @@ class StreamReport:
         board.report(stream, State.STARTING)
 
     def done(self, outcomes: Mapping[str, int]) -> None:
-        """So many records of a batch came to these outcomes."""
+        """So many records of a batch came to these outcomes, and are committed."""
         for outcome, number in outcomes.items():
             self._outcomes[outcome].inc(number)
             self.counts[outcome] += number
@@ -68,24 +67,9 @@ class StreamReport:
         """A person has to change something. Says it once, with the traceback when it is a bug."""
         self._say(State.PAUSED, error, bug)
 
-    def is_stuck(self) -> bool:
-        """Whether it waits or is paused: for how long nobody knows."""
-        status = self._board.parts().get(self._stream)
-        return status is not None and status.state in {State.WAITING, State.PAUSED}
-
     def stopped(self) -> None:
         self._board.report(self._stream, State.STOPPED)
         self._changed()
-
-    def lag(self, lag: Mapping[tuple[str, int], int]) -> None:
-        """Records that are not done, by partition."""
-        for (topic, number), records in lag.items():
-            metrics.lag.labels(self._group, topic, str(number)).set(records)
-
-    def lost(self, partitions: set[Partition]) -> None:
-        """Partitions that are another worker's now: their lag is that worker's to tell."""
-        for topic, number in partitions:
-            metrics.lag.remove(self._group, topic, str(number))
 
     def _say(self, state: State, error: MainstemError, bug: BaseException | None) -> None:
         if self._board.report(self._stream, state, error):

@@ -8,6 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mainstem.codec.avro import FRAME_BYTES, Decoder
@@ -63,6 +64,15 @@ class _Done:
     records: Sequence[Record] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a batch became: outputs and dead letters, in order."""
+
+    records: Sequence[Record]
+    committed: Callable[[], None]
+    """To be called when the records and the offsets of the batch are committed."""
+
+
 class StreamRunner:
     """Turns batches of one stream's input into what is to be written. `step` is what an engine hosts."""
 
@@ -88,13 +98,13 @@ class StreamRunner:
         self._file = inspect.getsourcefile(stream.function)
         self._known: set[bytes] = set()
 
-    async def step(self, messages: Sequence[Message]) -> list[Record]:
-        """What the batch becomes, in order: outputs and dead letters. Does not raise; waits for as long as it takes."""
+    async def step(self, messages: Sequence[Message]) -> Made:
+        """Does not raise; waits for as long as it takes."""
         doubled = await self._doubled(messages)
         fresh = [message for message, twice in zip(messages, doubled, strict=True) if not twice]
         done = await (self._by_key(fresh) if self._stream.is_async else self._one_by_one(fresh))
-        self._report.done(Counter(each.outcome for each in done) | Counter(duplicate=sum(doubled)))
-        return [record for each in done for record in each.records]
+        outcomes = Counter(each.outcome for each in done) | Counter(duplicate=sum(doubled))
+        return Made([record for each in done for record in each.records], partial(self._report.done, outcomes))
 
     async def _doubled(self, messages: Sequence[Message]) -> list[bool]:
         failures = 0

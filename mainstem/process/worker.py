@@ -7,18 +7,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from mainstem.codec.avro import Codec
 from mainstem.codec.registry import Registry
 from mainstem.errors import KAFKA_UNREACHABLE, TOPIC_MISSING, MainstemError, Misconfigured, Retryable, Unreachable
-from mainstem.event import Partition
 from mainstem.flow.letter_status import TOPIC as LETTERS
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.topics import Admin
 from mainstem.process.duplicates import Duplicates, topic_tail
 from mainstem.process.engine import Engine, EngineSettings, Hooks
-from mainstem.process.kafka_login import login_of, tls_of
 from mainstem.process.outputs import Outputs
 from mainstem.process.reference import Feed, tables_of
 from mainstem.process.report import StreamReport
@@ -36,6 +34,7 @@ PROBE_S = 2.0
 PATIENCE = RetryPolicy(first_s=0.2, max_s=5.0)
 SILENT = {"log_level": "0"}
 """The client library would write broken connections to stderr in a form of its own, between the lines of JSON."""
+UNCONFIRMED_S = 2.0
 UNCONFIRMED = "Kafka does not confirm what was written"
 
 T = TypeVar("T")
@@ -48,13 +47,23 @@ class StoppedEarly(Exception):
 class Worker:
     """Hosts the stream of that name until `stop`. Usable once."""
 
-    def __init__(self, folder: Path, name: str, member: str, report: StreamReport, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        member: str,
+        *,
+        report: StreamReport,
+        stop: asyncio.Event,
+        ends: Callable[[str], NoReturn],
+    ) -> None:
+        """`ends` is called, in any thread, where the process may not go on, and ends it."""
         self._folder = folder
         self._name = name
         self._member = member
         self._report = report
         self._stop = stop
-        self._held: set[Partition] = set()
+        self._ends = ends
 
     async def run(self) -> None:
         """Raises Misconfigured for a project or stream that is not right, EngineFailed when a new process is needed."""
@@ -81,7 +90,7 @@ class Worker:
             duplicates=duplicates,
             report=self._report,
         )
-        hooks = Hooks(duplicates.reassigned, self._report.progress, self._unconfirmed, self._report.is_stuck)
+        hooks = Hooks(duplicates.reassigned, self._report.progress, self._ends)
         with feed, TemporaryDirectory(prefix="mainstem-") as scratch:
             await self._run(Engine(self._settings(project.kafka, stream, Path(scratch)), runner.step, hooks))
 
@@ -89,11 +98,9 @@ class Worker:
         return EngineSettings(
             names.stream_group(stream.name),
             stream.reads,
-            kafka.bootstrap,
+            {**kafka.client_properties(), **SILENT},
             scratch,
-            member=self._member,
-            login=login_of(kafka),
-            tls=tls_of(kafka),
+            self._member,
             session_timeout_s=kafka.session_timeout_s,
         )
 
@@ -105,21 +112,13 @@ class Worker:
             pulse.cancel()
 
     async def _pulse(self, engine: Engine) -> None:
-        """Says how far behind the stream is; without anything to do it is as good as one that works."""
+        """A stream without anything to do is as good as one that works."""
         while True:
             await asyncio.sleep(PULSE_S)
-            lag = await engine.lag()
-            if lag is None:
-                continue
-            self._report.lag(lag)
-            held = {Partition(topic, number) for topic, number in lag}
-            self._report.lost(self._held - held)
-            self._held = held
-            if not sum(lag.values()):
+            if engine.unconfirmed_s > UNCONFIRMED_S:
+                self._report.waits(Unreachable(UNCONFIRMED, code=KAFKA_UNREACHABLE))
+            elif engine.is_idle:
                 self._report.progress()
-
-    def _unconfirmed(self) -> None:
-        self._report.waits(Unreachable(UNCONFIRMED, code=KAFKA_UNREACHABLE))
 
     async def _patiently(self, prepare: Callable[[], T]) -> T:
         """Calls it, in a thread, until it succeeds; says what it waits for."""

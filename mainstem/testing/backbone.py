@@ -126,10 +126,12 @@ class MemoryBackbone:
             decoder=self.codec.decoder(stream.reads),
             outputs=Outputs(stream, self.codec.encoder(stream.writes)),
             duplicates=Duplicates(self.topics.tail),
-            report=RaisingReport(stream.name, self.board, group),
+            report=RaisingReport(stream.name, self.board),
             patience=Patience(sleep=_at_once),
         )
-        self.topics.append(await runner.step(messages))
+        made = await runner.step(messages)
+        self.topics.append(made.records)
+        made.committed()
         self._next[f"{group} {stream.reads}"] = len(self.topics.read(stream.reads))
         return self.topic(stream.writes)[start:]
 

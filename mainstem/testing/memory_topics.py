@@ -8,7 +8,7 @@ from time import time
 from mainstem.codec.message import Message
 from mainstem.event import Partition
 from mainstem.kafka.record import Record
-from mainstem.process.engine.raw import RawMessage
+from mainstem.testing.raw_message import RawMessage
 
 SET_BY_PRODUCER = 1
 

@@ -19,10 +19,10 @@ from mainstem.flow.lanes import Lanes
 from mainstem.flow.retry import RetryPolicy
 from mainstem.observe.board import Board
 from mainstem.observe.latency import Latencies
-from mainstem.process.engine.raw import RawMessage
 from mainstem.project.mapping import as_it_is
 from mainstem.sdk.sink import Mapped, Sink
 from mainstem.testing.memory_ledger import MemoryLedger
+from mainstem.testing.raw_message import RawMessage
 
 TOPIC, DLQ = "contract.record.v1", "contract.sink.dlq"
 P0 = Partition(TOPIC, 0)

@@ -1,10 +1,9 @@
-"""Hosts one function over whole batches of raw records: the only place that knows Faust.
+"""Hosts one function over whole batches of raw records, exactly once, as a Faust app.
 
-It imports nothing else of mainstem, so another engine can take its place behind the same names.
+It imports nothing else of mainstem but the engine for any Faust app, `process/librdkafka`.
 """
 
-from mainstem.process.engine.engine import Engine, EngineFailed, Hooks
-from mainstem.process.engine.raw import RawMessage, RawRecord, Step
-from mainstem.process.engine.settings import EngineSettings, Login
+from mainstem.process.engine.engine import Engine, EngineFailed, Hooks, Step
+from mainstem.process.engine.settings import EngineSettings
 
-__all__ = ["Engine", "EngineFailed", "EngineSettings", "Hooks", "Login", "RawMessage", "RawRecord", "Step"]
+__all__ = ["Engine", "EngineFailed", "EngineSettings", "Hooks", "Step"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import faust
 from faust.exceptions import ImproperlyConfigured
@@ -11,7 +11,9 @@ from faust.types.enums import ProcessingGuarantee
 
 from mainstem.process.librdkafka.assign import Assignor
 from mainstem.process.librdkafka.batch import Step, agent_for
+from mainstem.process.librdkafka.deferred import DeferredBatches, DeferredRunner, Function
 from mainstem.process.librdkafka.options import EngineOptions
+from mainstem.process.librdkafka.receiving import Consumer
 from mainstem.process.librdkafka.stream import Agent, Stream
 from mainstem.process.librdkafka.tables import Table, TableManager
 
@@ -20,6 +22,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _raw(value: Any) -> Any:
     return value
+
+
+def _nothing() -> None: ...
 
 
 class App(faust.App):
@@ -42,6 +47,21 @@ class App(faust.App):
             raise ValueError(f"the engine needs classes of its own for {', '.join(taken)}")
         defaults = {"web_enabled": False, "topic_disable_leader": True, "consumer_auto_offset_reset": "earliest"}
         super().__init__(id, **{**defaults, **settings, **classes})
+
+    @property
+    def generation(self) -> int:
+        """Rises whenever what is under way becomes void: with each rebalance and each abort."""
+        return cast(Consumer, self.consumer).flights.generation
+
+    @property
+    def is_idle(self) -> bool:
+        """Partitions were given out (there may be none for this worker), and all that came of them is done."""
+        return cast(Consumer, self.consumer).is_idle
+
+    @property
+    def committing_s(self) -> float:
+        """For how long Kafka has been asked to commit; 0 while it is not asked."""
+        return cast(Consumer, self.consumer).commits.committing_s
 
     @property
     def in_transaction(self) -> bool:
@@ -82,3 +102,18 @@ class App(faust.App):
             return function
 
         return register
+
+    def batches(
+        self, reads: str, function: Function, *, committed: Callable[[], object] = _nothing, name: str = "batches"
+    ) -> None:
+        """Runs a function over what arrives of the topic `reads`, a batch at a time. It returns what is to be written,
+        and may wait for as long as it likes: what it returns is written when it is done, with the batch's offset.
+
+        `committed` is called after each commit.
+        """
+        runner = DeferredRunner(self, function, committed)
+
+        async def run(stream: Any) -> None:
+            await runner.run(stream)
+
+        self.agent(self.topic(reads, schema=DeferredBatches()), name=f"{self.conf.id}.{name}")(run)

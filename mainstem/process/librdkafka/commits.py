@@ -45,7 +45,7 @@ class Work(Protocol):
     def producer(self) -> Producer: ...
     def stores(self) -> Sequence[Store]: ...
     def running(self) -> int:
-        """Events that an agent has begun and not finished."""
+        """Events that an agent has begun and not finished, and may have written for. Deferred ones have not."""
 
     def committed(self, offsets: Mapping[TP, int]) -> None:
         """Kafka has these."""
@@ -61,6 +61,8 @@ class Work(Protocol):
 class AtLeastOnce:
     """Commits what is done without a gap. Outputs are confirmed first, so a crash repeats and loses nothing."""
 
+    committing_s = 0.0
+
     def __init__(self, work: Work) -> None:
         self._work = work
         self._turn = asyncio.Lock()
@@ -70,6 +72,8 @@ class AtLeastOnce:
         return 1 << 30
 
     async def has_room(self) -> None: ...
+
+    async def opened(self) -> None: ...
 
     def delivered(self, events: int) -> None: ...
 
@@ -123,6 +127,11 @@ class ExactlyOnce:
         self._opened.set()
         self.epoch = Epoch(work.options.epoch_events)
         self._closing: set[asyncio.Task[bool]] = set()
+        self._asked_at: float | None = None
+
+    @property
+    def committing_s(self) -> float:
+        return 0.0 if self._asked_at is None else monotonic() - self._asked_at
 
     @property
     def room(self) -> int:
@@ -134,6 +143,11 @@ class ExactlyOnce:
         while not self.epoch.room:
             if self.epoch.phase is Phase.OPEN:
                 await self.commit()
+            await self._opened.wait()
+
+    async def opened(self) -> None:
+        """Waits for a commit or an abort that is under way: what is written until the next await is not cut in two."""
+        while not self._opened.is_set():
             await self._opened.wait()
 
     def delivered(self, events: int) -> None:
@@ -179,14 +193,17 @@ class ExactlyOnce:
         work = self._work
         transactions = work.producer.transactions
         is_open = transactions is not None and transactions.is_open
-        return not self.epoch.is_empty or is_open or any(store.has_changes() for store in work.stores())
+        is_begun = is_open or not self.epoch.is_empty
+        return is_begun or bool(work.flights.due()) or any(store.has_changes() for store in work.stores())
 
     async def _conclude(self, *, reads_on: bool = True) -> bool:
         self._opened.clear()
         await self._barrier()
         phase = self.epoch.quiet(has_gap=self._work.flights.has_gap)
         if phase is Phase.COMMITTING:
+            self._asked_at = monotonic()
             phase = self.epoch.told(await self._commit())
+            self._asked_at = None
         is_committed = phase is Phase.OPEN
         if phase is Phase.REWINDING:
             await self._abort()

@@ -96,6 +96,11 @@ class FetchThread:
         """The next batch; `done` gives its room back."""
         return self._fetched.popleft() if self._fetched else None
 
+    @property
+    def waiting(self) -> int:
+        """Records that were fetched and are not `done`."""
+        return self._came - self._took
+
     def done(self, fetched: Fetched) -> None:
         self._took += len(fetched.messages)
         if self._came - self._took < self._ahead:
@@ -155,9 +160,19 @@ class FetchThread:
         consumer = self._consumer
         try:
             self._fetch(consumer)
+            self._depart(consumer)
             consumer.close()
         except Exception as error:  # noqa: BLE001 - the thread's boundary
             self._listener.failed(f"the consumer ended: {error!r}")
+
+    def _depart(self, consumer: Consumer) -> None:
+        """Leaves the group. A member with a name would not, if it were only closed (KIP-345), and its partitions would
+        wait for the end of its session."""
+        consumer.unsubscribe()
+        deadline = monotonic() + ANSWER_S
+        while self._assigned and monotonic() < deadline:
+            self._serve()
+            consumer.poll(POLL_S)
 
     def _fetch(self, consumer: Consumer) -> None:
         is_paused, full_since = False, 0.0

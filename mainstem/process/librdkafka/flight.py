@@ -61,13 +61,24 @@ class Flights(Generic[P]):
 
     def __init__(self) -> None:
         self.generation = 0
-        self.outstanding = 0
-        """Spans that are delivered and not acknowledged, over all partitions."""
+        self.deferred: set[P] = set()
+        """Partitions whose events leave nothing in a transaction before they are done: no commit waits for them."""
+        self._outstanding = 0
         self._flights: dict[P, Flight] = {}
         self._committed: dict[P, int] = {}
 
     def __contains__(self, partition: object) -> bool:
         return partition in self._flights
+
+    @property
+    def outstanding(self) -> int:
+        """Spans that are delivered and not acknowledged, over all partitions that a commit waits for."""
+        return self._outstanding - sum(self._flights[p].outstanding for p in self.deferred if p in self._flights)
+
+    @property
+    def is_idle(self) -> bool:
+        """All that was delivered is acknowledged."""
+        return not self._outstanding
 
     def restart(self, *, gained: Mapping[P, int], left: Iterable[P] = ()) -> dict[P, int]:
         """Makes void what is under way, after a change of the assignment. Gives where each partition is to be read
@@ -80,20 +91,20 @@ class Flights(Generic[P]):
     def rewind(self) -> dict[P, int]:
         """Makes void what is under way and takes all partitions back to where they were committed."""
         self.generation += 1
-        self.outstanding = 0
+        self._outstanding = 0
         self._flights = {partition: Flight(offset) for partition, offset in self._committed.items()}
         return dict(self._committed)
 
     def deliver(self, partition: P, first: int, after: int) -> None:
         self._flights[partition].deliver(first, after)
-        self.outstanding += 1
+        self._outstanding += 1
 
     def acknowledge(self, partition: P, first: int, generation: int) -> bool:
         """Whether it counted."""
         flight = self._flights.get(partition)
         if generation != self.generation or flight is None or not flight.acknowledge(first):
             return False
-        self.outstanding -= 1
+        self._outstanding -= 1
         return True
 
     @property

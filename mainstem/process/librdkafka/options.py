@@ -27,8 +27,8 @@ class EngineOptions:
     member: str | None = None
     """The name of this worker's slot, the same for each process that takes its place and unlike that of any other
     worker of the app. It makes the `transactional.id`: a successor fences its predecessor in milliseconds. It makes the
-    `group.instance.id`: a successor gets the partitions of one that was killed at once; those of one that is stopped
-    for good go to others when its session has timed out."""
+    `group.instance.id`: a successor gets the partitions of one that was killed at once. One that is stopped leaves the
+    group; those of one that was killed for good go to others when its session has timed out."""
     batch: int = 1000
     """Records that a batch step gets at once, at most."""
     ahead: int = 20_000

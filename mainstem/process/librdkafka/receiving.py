@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from confluent_kafka import TopicPartition
 from faust.transport.consumer import Consumer as BaseConsumer
@@ -24,6 +24,16 @@ IDLE_S = 0.5
 YIELD_EVERY = 64
 
 log = logging.getLogger(__name__)
+
+
+class Watcher(Protocol):
+    """Wants to know what becomes of the events that were acknowledged."""
+
+    def committed(self) -> None:
+        """They are committed, with all that was written."""
+
+    def voided(self) -> None:
+        """What was not committed counts no more: it is read again, here or elsewhere."""
 
 
 class Consumer(BaseConsumer):
@@ -46,6 +56,7 @@ class Consumer(BaseConsumer):
         self._is_leaving = False
         self._subscribed: frozenset[str] = frozenset()
         self._takes_batches: dict[TP, bool] = {}
+        self.watchers: Sequence[Watcher] = ()
         self._takeovers: set[asyncio.Task[None]] = set()
 
     async def on_start(self) -> None:
@@ -160,6 +171,8 @@ class Consumer(BaseConsumer):
         self.app.flow_control.clear()
         while (fetched := self._fetching.take()) is not None:
             self._fetching.done(fetched)
+        for watcher in self.watchers:
+            watcher.voided()
 
     # Delivery.
 
@@ -256,9 +269,12 @@ class Consumer(BaseConsumer):
         """Whether all who read the partition take whole batches."""
         known = self._takes_batches.get(tp)
         if known is None:
-            channels = cast(Any, self.app.topics)._tp_index.get(tp) or ()
-            known = bool(channels) and all(getattr(channel.schema, "takes_batches", False) for channel in channels)
+            schemas = [channel.schema for channel in cast(Any, self.app.topics)._tp_index.get(tp) or ()]
+            known = bool(schemas) and all(getattr(schema, "takes_batches", False) for schema in schemas)
             self._takes_batches[tp] = known
+            # With a second reader, one's outputs could be committed without the other's, and without the offset.
+            is_deferred = len(schemas) == 1 and getattr(schemas[0], "is_deferred", False)
+            (self.flights.deferred.add if is_deferred else self.flights.deferred.discard)(tp)
         return known
 
     # Account.
@@ -275,8 +291,22 @@ class Consumer(BaseConsumer):
         self.commits.acknowledged()
         return counted
 
+    @property
+    def is_idle(self) -> bool:
+        return self._is_running and self.flights.is_idle and not self._fetching.waiting
+
+    def is_current(self, message: Any) -> bool:
+        """Whether its acknowledgement would count."""
+        return bool(message.generation_id == self.flights.generation) and message.tp in self.flights
+
+    def give_up(self, message: Any) -> None:
+        """It was not done: its acknowledgement, which Faust makes when the next event is asked for, does not count."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+
     def running(self) -> int:
-        return sum(not message.acked for message in list(self._unacked_messages))
+        deferred = self.flights.deferred
+        return sum(not message.acked and message.tp not in deferred for message in list(self._unacked_messages))
 
     @property
     def producer(self) -> Producer:
@@ -336,6 +366,8 @@ class Consumer(BaseConsumer):
         self.flights.committed(offsets)
         self.blame.committed(offsets)
         self._committed_offset.update(offsets)
+        for watcher in self.watchers:
+            watcher.committed()
         self.app.monitor.on_tp_commit(dict(offsets))
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:

@@ -40,7 +40,7 @@ def abort(place: Place, records: list[Record]) -> None:
     producer.abort_transaction()
 
 
-async def test_five_kills_lose_nothing_and_keep_the_order_of_each_key(place: Place, start: Start) -> None:
+async def test_five_kills_lose_and_double_nothing_and_keep_the_order_of_each_key(place: Place, start: Start) -> None:
     place.write_stream("await asyncio.sleep(0.03)\nreturn event", define="async def")
     await place.producer.send([place.record(n, key=f"k{n % 40}") for n in range(2000)])
     stream = await start()
@@ -50,11 +50,9 @@ async def test_five_kills_lose_nothing_and_keep_the_order_of_each_key(place: Pla
     await until(lambda: len(set(ids(place.read(place.writes)))) == 2000)
     by_key: dict[bytes, list[int]] = {}
     for message in place.read(place.writes):
-        n = int(headers(message)[h.ID][1:])
-        seen = by_key.setdefault(message.key() or b"", [])
-        if n not in seen:
-            seen.append(n)
+        by_key.setdefault(message.key() or b"", []).append(int(headers(message)[h.ID][1:]))
     assert len(by_key) == 40
+    assert sum(len(seen) for seen in by_key.values()) == 2000
     assert all(seen == sorted(seen) for seen in by_key.values())
 
 
@@ -115,14 +113,12 @@ async def test_a_gentle_stop_commits_all_and_a_restart_does_nothing_twice(place:
     assert await first.end() < 5
     assert first.status.state is State.STOPPED
     second = await start()
-    began = monotonic()
     await until(lambda: second.status.state is State.RUNNING)
-    assert monotonic() - began < 8
     await place.producer.send([place.record(20, key="k")])
     await until(lambda: second.counts.get("processed") == 1)
     assert len(place.read(place.writes)) == 21
-    lag = f'kafka_consumergroup_lag{{consumergroup="mainstem.{place.stream}"'.encode()
-    await until(lambda: lag in metrics.merged())
+    counted = f'mainstem_records_total{{integration="{place.stream}",outcome="processed"'.encode()
+    await until(lambda: counted in metrics.merged())
 
 
 async def test_a_table_is_whole_before_the_first_record_and_stays_fresh(place: Place, start: Start) -> None:

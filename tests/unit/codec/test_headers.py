@@ -10,8 +10,8 @@ from mainstem import Event
 from mainstem.codec import headers as h
 from mainstem.codec.avro import Decoder
 from mainstem.codec.message import read_event
-from mainstem.process.engine.raw import RawMessage
 from mainstem.testing.memory_registry import MemoryRegistry
+from mainstem.testing.raw_message import RawMessage
 
 DECODER = Decoder("t.v1", MemoryRegistry(), None)
 TEXT = st.text(max_size=20)

@@ -14,8 +14,8 @@ from mainstem.codec import headers as h
 from mainstem.codec.avro import Codec
 from mainstem.codec.message import origin_of, read_event
 from mainstem.errors import BAD_PAYLOAD, NOT_AVRO
-from mainstem.process.engine.raw import RawMessage
 from mainstem.testing.memory_registry import MemoryRegistry
+from mainstem.testing.raw_message import RawMessage
 
 pytestmark = pytest.mark.usefixtures("codec_engine")
 

@@ -21,8 +21,8 @@ from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.consumer import GroupConsumer, Revoked
 from mainstem.observe.board import Status
 from mainstem.observe.latency import Latencies
-from mainstem.process.engine.raw import RawMessage
 from mainstem.testing.memory_ledger import MemoryLedger
+from mainstem.testing.raw_message import RawMessage
 from tests.unit.deliver.sink_world import CODEC, DLQ, REDRIVE, TOPIC, order, plan
 from tests.unit.deliver.worker_rig import DEADLINE_S, FollowingConsumer, RecordingBoard
 

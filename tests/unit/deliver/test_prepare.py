@@ -12,8 +12,8 @@ from mainstem.errors import FUNCTION_FAILED, MAPPING_FAILED, NOT_AVRO, TARGET_RE
 from mainstem.flow.dead_letter import ORIGIN_HEADERS, Failure
 from mainstem.flow.item import Item, OnFailure
 from mainstem.kafka.record import Record
-from mainstem.process.engine.raw import RawMessage
 from mainstem.sdk.sink import Mapped, ParkedKey
+from mainstem.testing.raw_message import RawMessage
 from tests.unit.deliver.sink_world import CODEC, REDRIVE, TOPIC, as_row, order, plan
 
 ORIGIN = list(zip(ORIGIN_HEADERS, (TOPIC.encode(), b"3", b"41"), strict=True))

@@ -22,8 +22,8 @@ from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.consumer import Assigned, Fetched, GroupConsumer, Happening, Revoked
 from mainstem.observe.board import Board, State, Status
 from mainstem.observe.latency import Latencies
-from mainstem.process.engine.raw import RawMessage
 from mainstem.testing.memory_target import MemorySink, MemoryStore
+from mainstem.testing.raw_message import RawMessage
 from tests.unit.deliver.sink_world import CODEC, REDRIVE, TOPIC, as_row, order, plan
 
 P0, P1, R0 = Partition(TOPIC, 0), Partition(TOPIC, 1), Partition(REDRIVE, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mainstem.process.engine.raw import RawMessage
+from mainstem.testing.raw_message import RawMessage
 
 TOPIC = "shop.order.v1"
 

@@ -20,8 +20,8 @@ from mainstem.flow.item import GivenUp, Item, OnFailure
 from mainstem.flow.lanes import Lanes
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.position import note_of
-from mainstem.process.engine.raw import RawMessage
 from mainstem.sdk.sink import Mapped, ParkedKey
+from mainstem.testing.raw_message import RawMessage
 
 TOPIC, REDRIVE = "shop.order.v1", "books.journal.redrive"
 PARTITION_OF: Mapping[str | None, int] = {"a": 0, "b": 0, "c": 1, None: 1}

@@ -14,7 +14,7 @@ from mainstem.errors import BAD_PAYLOAD, TARGET_REFUSES, MainstemError
 from mainstem.flow import dead_letter as dl
 from mainstem.flow.dead_letter import Failure, cause, dead_letter, first_origin
 from mainstem.kafka.record import Record
-from mainstem.process.engine.raw import RawMessage
+from mainstem.testing.raw_message import RawMessage
 from tests.unit.flow.conftest import TOPIC, message
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)

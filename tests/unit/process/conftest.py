@@ -18,10 +18,10 @@ from mainstem.errors import Unreachable
 from mainstem.kafka.record import Record
 from mainstem.observe.board import Board, Status
 from mainstem.process.duplicates import Duplicates
-from mainstem.process.engine.raw import RawMessage
 from mainstem.process.outputs import Outputs
 from mainstem.process.report import StreamReport
 from mainstem.process.runner import Patience, StreamRunner
+from mainstem.testing.raw_message import RawMessage
 
 READS, WRITES = "till.order.v1", "till.total.v1"
 SCHEMA_ID = 7
@@ -74,6 +74,12 @@ class Hosted:
     def status(self) -> Status:
         return self.board.parts()["total"]
 
+    async def step(self, messages: Sequence[RawMessage]) -> list[Record]:
+        """What a batch becomes, when it is committed."""
+        made = await self.runner.step(messages)
+        made.committed()
+        return list(made.records)
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.asleep()
@@ -85,7 +91,7 @@ def host() -> Callable[..., Hosted]:
         function.__name__ = "total"
         made: Stream = stream(reads=READS, writes=WRITES, tables=dict.fromkeys(tables or {}, "till.table.v1"))(function)
         board = Board()
-        report = StreamReport("total", board, "mainstem.total")
+        report = StreamReport("total", board)
 
         async def sleep(seconds: float) -> None:
             await hosted.sleep(seconds)

@@ -6,7 +6,7 @@ from mainstem import Event, Partition
 from mainstem.codec.headers import write_headers
 from mainstem.codec.message import Message
 from mainstem.process.duplicates import Duplicates
-from mainstem.process.engine.raw import RawMessage
+from mainstem.testing.raw_message import RawMessage
 
 P0 = Partition("t.t.v1", 0)
 

@@ -16,7 +16,7 @@ WHEN = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
 async def test_what_an_event_does_not_say_it_has_from_the_one_it_came_from(host: Host) -> None:
     came = message(id="e1", time=WHEN, trace="00-ab-cd-01", ingested_at=WHEN, revision=2, key="k1")
-    (record,) = await host(lambda event: Event(id="new", data={"n": 1})).runner.step([came])
+    (record,) = await host(lambda event: Event(id="new", data={"n": 1})).step([came])
     known = h.as_dict(record.headers)
     assert record.key == b"k1"
     assert known[h.ID] == b"new"
@@ -28,7 +28,7 @@ async def test_what_an_event_does_not_say_it_has_from_the_one_it_came_from(host:
 
 
 async def test_one_output_keeps_the_id_of_its_input(host: Host) -> None:
-    (record,) = await host(lambda event: [event]).runner.step([message(id="e1")])
+    (record,) = await host(lambda event: [event]).step([message(id="e1")])
     assert h.as_dict(record.headers)[h.ID] == b"e1"
 
 
@@ -38,7 +38,7 @@ async def test_several_outputs_of_one_input_have_ids_of_their_own(host: Host) ->
         yield event.replace(id="mine")
         yield event.replace(key="other")
 
-    records = await host(three).runner.step([message(id="e1", key="k1")])
+    records = await host(three).step([message(id="e1", key="k1")])
     assert [h.as_dict(record.headers)[h.ID] for record in records] == [b"e1/1", b"mine", b"e1/3"]
     assert [record.key for record in records] == [b"k1", b"k1", b"other"]
 
@@ -46,13 +46,13 @@ async def test_several_outputs_of_one_input_have_ids_of_their_own(host: Host) ->
 async def test_a_key_that_is_not_text_is_kept_byte_for_byte(host: Host) -> None:
     came = message(id="e1")
     came._key = b"\xff\xfe"
-    (record,) = await host(lambda event: event).runner.step([came])
+    (record,) = await host(lambda event: event).step([came])
     assert record.key == b"\xff\xfe"
 
 
 async def test_headers_that_speak_of_the_input_alone_stay_behind(host: Host) -> None:
     came = message(id="e1", headers={"mine": "x", letter.TOPIC: "t", h.VALUE_SCHEMA_ID: ""})
-    (record,) = await host(lambda event: event).runner.step([came])
+    (record,) = await host(lambda event: event).step([came])
     known = h.as_dict(record.headers)
     assert known["mine"] == b"x"
     assert letter.TOPIC not in known
@@ -61,7 +61,7 @@ async def test_headers_that_speak_of_the_input_alone_stay_behind(host: Host) -> 
 
 async def test_an_output_that_kafka_would_refuse_is_a_dead_letter(host: Host) -> None:
     large = {"n": 1, "text": "x" * MAX_BYTES}
-    dead, _ = await host(lambda event: event.replace(data=large)).runner.step([message()])
+    dead, _ = await host(lambda event: event.replace(data=large)).step([message()])
     assert h.as_dict(dead.headers)[letter.CODE] == TOO_LARGE.number.encode()
 
 
@@ -70,6 +70,6 @@ async def test_what_is_no_event_is_a_bug_that_says_so(host: Host) -> None:
     hosted = host(lambda event: answers.pop() if answers else event)
     reasons = []
     hosted.asleep = lambda: reasons.append(hosted.status.reason or "")
-    assert len(await hosted.runner.step([message()])) == 1
+    assert len(await hosted.step([message()])) == 1
     assert len(reasons) == 2
     assert all("TypeError" in reason for reason in reasons)

@@ -4,8 +4,8 @@ import pytest
 
 from mainstem import Misconfigured
 from mainstem.codec.avro import Encoder
-from mainstem.process.engine.raw import RawMessage
 from mainstem.process.reference import ReferenceTable, tables_of
+from mainstem.testing.raw_message import RawMessage
 from tests.unit.process.conftest import DEFINITION, READS, SCHEMA_ID, decoder
 
 

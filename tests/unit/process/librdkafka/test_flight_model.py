@@ -39,6 +39,10 @@ class FlightsModel(RuleBasedStateMachine):
         self.ledgers = {p: Ledger(offset) for p, offset in starts.items()}
         self.sent: list[tuple[str, int, int]] = []
 
+    @rule(partitions=st.sets(st.sampled_from(PARTITIONS)))
+    def defer(self, partitions: set[str]) -> None:
+        self.flights.deferred = partitions
+
     @rule(p=st.sampled_from(PARTITIONS), gap=st.integers(0, 3), width=st.integers(1, 4))
     def deliver(self, p: str, gap: int, width: int) -> None:
         if p not in self.flights:
@@ -88,8 +92,9 @@ class FlightsModel(RuleBasedStateMachine):
 
     @invariant()
     def counts_agree(self) -> None:
-        open_ = sum(len(led.spans) - len({f for f, _ in led.spans} & led.done) for led in self.ledgers.values())
-        assert self.flights.outstanding == open_
+        open_ = {p: len(led.spans) - len({f for f, _ in led.spans} & led.done) for p, led in self.ledgers.items()}
+        assert self.flights.outstanding == sum(n for p, n in open_.items() if p not in self.flights.deferred)
+        assert self.flights.is_idle is not any(open_.values())
         beyond = any(
             first in ledger.done and first >= ledger.mark()
             for ledger in self.ledgers.values()

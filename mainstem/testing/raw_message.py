@@ -1,9 +1,8 @@
-"""What goes into a step and what comes out of it: bytes, headers and where they stand."""
+"""A consumed record without a client."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 _NO_TIMESTAMP = (0, 0)
 
@@ -55,26 +54,3 @@ class RawMessage:
     def timestamp(self) -> tuple[int, int]:
         """Kind (0: none, 1: set by the producer, 2: by the broker) and milliseconds since the epoch."""
         return self._timestamp
-
-
-class RawRecord(Protocol):
-    """One record to produce. `partition` below zero: the key's murmur2 hash chooses it."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Headers: ...
-    @property
-    def partition(self) -> int: ...
-
-
-Step = Callable[[Sequence[RawMessage]], Awaitable[Sequence[RawRecord]]]
-"""Turns a batch, in order within each partition, into what is to be written.
-
-The messages count as done only when every record that it returns is durable. It does not raise for what a record holds:
-an exception ends the engine without acknowledging the batch.
-"""
