@@ -1,8 +1,8 @@
 """mainstem: an event-streaming integration backbone on Apache Kafka. These are its public names."""
 
-from mainstem.client.publisher import Publisher
-from mainstem.client.subscriber import Subscriber
-from mainstem.codec.registry import Registry
+import importlib as _importlib
+import typing as _typing
+
 from mainstem.errors import (
     Code,
     Fenced,
@@ -35,6 +35,18 @@ from mainstem.sdk.sink import (
 )
 from mainstem.sdk.source import Batch, Position, PushSource, Request, Source
 from mainstem.sdk.stream import Stream, Table, stream
+
+if _typing.TYPE_CHECKING:
+    from mainstem.client.publisher import Publisher
+    from mainstem.client.subscriber import Subscriber
+    from mainstem.codec.registry import Registry
+
+_CLIENTS = {
+    "Publisher": "mainstem.client.publisher",
+    "Subscriber": "mainstem.client.subscriber",
+    "Registry": "mainstem.codec.registry",
+}
+"""Loaded when they are asked for: their libraries take most of a second, and a connector needs none of them."""
 
 __all__ = [
     "Advance",
@@ -78,3 +90,11 @@ __all__ = [
     "Write",
     "stream",
 ]
+
+
+if not _typing.TYPE_CHECKING:  # or every name would be one to a type checker
+
+    def __getattr__(name: str) -> _typing.Any:
+        if name not in _CLIENTS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_importlib.import_module(_CLIENTS[name]), name)

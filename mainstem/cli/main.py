@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
 
-from mainstem.cli import config, dlq, group, record, replay, topic
-from mainstem.cli.apply import apply
-from mainstem.cli.demo.command import demo
-from mainstem.cli.dev import dev, stop
-from mainstem.cli.doctor import doctor
-from mainstem.cli.lint import lint
-from mainstem.cli.run import run
-from mainstem.observe.metrics import VERSION
+from mainstem.cli.commands import Root
 
 app = typer.Typer(
+    cls=Root,
     help="An event-streaming integration backbone on Apache Kafka.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -25,7 +20,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mainstem {VERSION}")
+        typer.echo(f"mainstem {version_of('mainstem')}")
         raise typer.Exit
 
 
@@ -36,16 +31,6 @@ def root(
     ] = False,
 ) -> None:
     """Connect each system once, to the backbone."""
-
-
-for command in (demo, dev, stop, lint, apply, run, doctor):
-    app.command()(command)
-app.add_typer(topic.app, name="topic")
-app.add_typer(record.app, name="record")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(replay.app, name="replay")
-app.add_typer(group.app, name="group")
-app.add_typer(config.app, name="config")
 
 
 def main() -> None:
