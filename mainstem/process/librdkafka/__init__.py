@@ -11,7 +11,9 @@ Usable by any Faust app: it imports nothing else of mainstem but the calls of a 
 
 from mainstem.process.librdkafka.app import App
 from mainstem.process.librdkafka.batch import Event
+from mainstem.process.librdkafka.observing import Observer
 from mainstem.process.librdkafka.options import EngineOptions
+from mainstem.process.librdkafka.progress import Progress
 from mainstem.process.librdkafka.transport import Transport
 
-__all__ = ["App", "EngineOptions", "Event", "Transport"]
+__all__ = ["App", "EngineOptions", "Event", "Observer", "Progress", "Transport"]

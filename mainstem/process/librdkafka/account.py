@@ -8,10 +8,12 @@ from typing import Any
 
 from faust.types import TP
 
+from mainstem.process.librdkafka.at_least_once import AtLeastOnce
 from mainstem.process.librdkafka.blame import Blame
-from mainstem.process.librdkafka.commits import AtLeastOnce, ExactlyOnce
 from mainstem.process.librdkafka.dead_letter import letter
+from mainstem.process.librdkafka.exactly_once import ExactlyOnce
 from mainstem.process.librdkafka.flight import Flights
+from mainstem.process.librdkafka.observing import Observer, Tell
 from mainstem.process.librdkafka.transaction import ProducerFailed
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,11 @@ class Account:
     ) -> None:
         """`begun`: messages that an agent has taken. `void` drops what waits."""
         self._app = app
+        self._observer: Observer = app.engine.observer
+        self.tell = Tell()
+        self._done = 0
+        """Events that are done and not committed."""
+        self.commits_made = 0
         self.flights = flights
         self.commits = commits
         self.blame: Blame[TP] = Blame(app.engine.retries)
@@ -48,6 +55,8 @@ class Account:
         message.acked = True
         self._begun.discard(message)
         counted = self.flights.acknowledge(message.tp, message.offset, message.generation_id)
+        if counted:
+            self._done += len(message.value) if type(message.value) is list else 1  # a batch, or one record's bytes
         self.commits.acknowledged()
         return counted
 
@@ -81,11 +90,20 @@ class Account:
     def dead_letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:
         """Written with the event's other outputs: in the same transaction, or before its offset is committed."""
         self._app.producer.write(letters_of(self._app), key, value, -1, letter(tp, offset, error))
+        self.tell(self._observer.dead_lettered, tp, offset, error)
 
-    def committed(self, offsets: Mapping[TP, int]) -> None:
+    def committed(self, offsets: Mapping[TP, int], epoch_s: float, commit_s: float) -> None:
         """Kafka has these."""
         self.flights.committed(offsets)
         self.blame.committed(offsets)
+        self.commits_made += 1
+        done, self._done = self._done, 0
+        self.tell(self._observer.committed, done, epoch_s, commit_s)
+
+    def aborted(self, reason: str) -> None:
+        """What was done is done again."""
+        self._done = 0
+        self.tell(self._observer.aborted, reason)
 
 
 def letters_of(app: Any) -> str:

@@ -10,6 +10,7 @@ from faust.types import TP, ConsumerMessage
 
 from mainstem.process.librdkafka.account import Account
 from mainstem.process.librdkafka.fetching import Fetched, FetchThread, Message
+from mainstem.process.librdkafka.observing import Observer
 
 IDLE_S = 0.5
 YIELD_EVERY = 64
@@ -26,6 +27,8 @@ class Delivery:
         self._account = account
         self._flights = account.flights
         self._commits = account.commits
+        self._observer: Observer = app.engine.observer
+        self._tell = account.tell
         self._callback = callback
         self._arrival = asyncio.Event()
         self._takes_batches: dict[TP, bool] = {}
@@ -56,6 +59,7 @@ class Delivery:
 
     async def _deliver(self, fetched: Fetched, may_flow: Callable[[], Awaitable[None]]) -> None:
         generation, tp, records = fetched
+        self._tell(self._observer.fetched, tp, len(records))
         if tp.topic in self._app._reply_consumer._fetchers:
             await self._deliver_replies(tp, records)
             return
@@ -69,6 +73,7 @@ class Delivery:
             if not portion:
                 continue
             at += len(portion)
+            self._tell(self._observer.delivered, tp, len(portion))
             if self._is_batched(tp):
                 await self._deliver_batch(tp, portion)
             else:

@@ -51,6 +51,8 @@ class FetchThread:
         self._commands: deque[Callable[[], None]] = deque()
         self._came = 0  # each counter is written by one thread only
         self._took = 0
+        self.turns = 0
+        """How often the thread has gone round."""
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._topics: list[str] | None = None
@@ -78,8 +80,13 @@ class FetchThread:
 
     def done(self, fetched: Fetched) -> None:
         self._took += len(fetched.messages)
-        if self._came - self._took < self._ahead:
+        if self.backlog < self._ahead:
             self._wake.set()
+
+    @property
+    def backlog(self) -> int:
+        """Records that are fetched, and not delivered yet."""
+        return self._came - self._took
 
     async def ask(self, what: Callable[[Consumer], T]) -> T:
         """The result of a call made in the thread."""
@@ -138,11 +145,12 @@ class FetchThread:
     def _fetch(self, consumer: Consumer) -> None:
         is_paused, full_since = False, 0.0
         while not self._stopping.is_set():
+            self.turns += 1
             if self._topics is not None:
                 topics, self._topics = self._topics, None
                 self._membership.subscribe(consumer, topics)
             self._serve()
-            if self._came - self._took < self._ahead:
+            if self.backlog < self._ahead:
                 if is_paused:
                     self._membership.resume(consumer)
                 is_paused, full_since = False, 0.0

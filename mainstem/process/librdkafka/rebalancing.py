@@ -9,7 +9,8 @@ from typing import Any
 
 from faust.types import TP
 
-from mainstem.process.librdkafka.commits import AtLeastOnce, ExactlyOnce
+from mainstem.process.librdkafka.at_least_once import AtLeastOnce
+from mainstem.process.librdkafka.exactly_once import ExactlyOnce
 from mainstem.process.librdkafka.fetching import FetchThread
 from mainstem.process.librdkafka.flight import Flights
 
@@ -38,7 +39,10 @@ class Rebalance:
         self.held: set[TP] = set()
         self._assignment = 0
         """Counts the changes of what is held."""
-        self._is_running = False
+        self.is_running = False
+        """The tables are whole, and events flow."""
+        self.is_assigned = False
+        """The group has said what is ours, which may be nothing."""
         self.is_leaving = False
         """The worker stops: there is nothing to settle any more."""
         self._takeovers: set[asyncio.Task[None]] = set()
@@ -46,7 +50,12 @@ class Rebalance:
     def assigned(self, offsets: Mapping[TP, int]) -> None:
         task = asyncio.ensure_future(self._take_over(offsets))
         self._takeovers.add(task)
-        task.add_done_callback(self._takeovers.discard)
+        task.add_done_callback(self._took_over)
+
+    def _took_over(self, task: asyncio.Task[None]) -> None:
+        self._takeovers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._app.engine.ends(f"partitions could not be taken over: {error!r}")
 
     async def revoked(self, partitions: set[TP], lost: bool) -> None:
         """Settles what runs; what waits is dropped, and read again by whoever gets the partition."""
@@ -62,6 +71,7 @@ class Rebalance:
             self.void()
             starts = self._flights.restart(gained={}, left=partitions)
             self.held -= partitions
+            self.is_assigned = bool(self.held)
             self._assignment += 1
             self.void()
             if self.held:
@@ -81,10 +91,11 @@ class Rebalance:
             app.flow_control.clear()
             if self.held:
                 await self._commits.settle()
+            self.is_assigned = True
             starts = self._flights.restart(gained=offsets)
             self.held |= offsets.keys()
             self._assignment += 1
-            self._is_running = False
+            self.is_running = False
             self.void()
             kept = {tp: offset for tp, offset in starts.items() if tp not in offsets}
             await self._fetching.restart(self._flights.generation, kept, ())
@@ -96,7 +107,7 @@ class Rebalance:
         async with self.turn:
             if assignment != self._assignment:
                 return False
-            self._is_running = True
+            self.is_running = True
             await self._fetching.restart(self._flights.generation, {}, self.held)
             return True
 
@@ -115,4 +126,4 @@ class Rebalance:
 
     @property
     def _running(self) -> set[TP]:
-        return self.held if self._is_running else set()
+        return self.held if self.is_running else set()

@@ -6,16 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from confluent_kafka import TopicPartition
+from faust import Service
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.types import TP
 
 from mainstem.process.librdkafka.account import Account, letters_of
+from mainstem.process.librdkafka.at_least_once import AtLeastOnce
 from mainstem.process.librdkafka.blame import Blame
 from mainstem.process.librdkafka.clients import consumer_settings
-from mainstem.process.librdkafka.commits import AtLeastOnce, ExactlyOnce, Store
+from mainstem.process.librdkafka.commits import Store
 from mainstem.process.librdkafka.delivering import Delivery
+from mainstem.process.librdkafka.exactly_once import ExactlyOnce
 from mainstem.process.librdkafka.fetching import FetchThread
 from mainstem.process.librdkafka.flight import Flights
+from mainstem.process.librdkafka.health import Health
 from mainstem.process.librdkafka.rebalancing import Rebalance
 from mainstem.process.librdkafka.sending import Producer
 
@@ -44,6 +48,7 @@ class Consumer(BaseConsumer):
         self._rebalance = Rebalance(app, self._fetching, self.flights, self.commits, self._announce)
         self.account = Account(app, self.flights, self.commits, self._unacked_messages, self._rebalance.void)
         self._delivery = Delivery(app, self._fetching, self.account, self.callback)
+        self.health = Health(app, self._fetching, self.account, self._rebalance)
         self._subscribed: frozenset[str] = frozenset()
 
     async def on_start(self) -> None:
@@ -52,12 +57,14 @@ class Consumer(BaseConsumer):
             letters = letters_of(self.app)
             await self.producer.create_topic(letters, conf.topic_partitions, conf.topic_replication_factor)
         self._fetching.start()
+        self.health.start()
         await super().on_start()
 
     async def on_stop(self) -> None:
         await super().on_stop()
         self._rebalance.is_leaving = True
         await self._fetching.stop()
+        self.health.stop()
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """The same topics again mean new channels: librdkafka would not rejoin for them, and Faust relies on that."""
@@ -92,6 +99,10 @@ class Consumer(BaseConsumer):
     async def start_partitions(self, assignment: int) -> bool:
         """The tables of that assignment are whole. False if there was a rebalance since."""
         return await self._rebalance.start(assignment)
+
+    @Service.task
+    async def _look_at_health(self) -> None:
+        await self.health.run(self.sleep, lambda: self.should_stop)
 
     # What agents and steps do with it.
 
@@ -146,10 +157,13 @@ class Consumer(BaseConsumer):
     def running(self) -> int:
         return self.account.running()
 
-    def committed(self, offsets: Mapping[TP, int]) -> None:
-        self.account.committed(offsets)
+    def committed(self, offsets: Mapping[TP, int], epoch_s: float, commit_s: float) -> None:
+        self.account.committed(offsets, epoch_s, commit_s)
         self._committed_offset.update(offsets)
         self.app.monitor.on_tp_commit(dict(offsets))
+
+    def aborted(self, reason: str) -> None:
+        self.account.aborted(reason)
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
         places = [TopicPartition(*tp, offset) for tp, offset in offsets.items()]
