@@ -10,6 +10,8 @@ from typing import Any
 from mainstem.process.librdkafka import EngineOptions
 
 SERVERS = "bootstrap.servers"
+STALL_S = 300.0
+"""A function without an await that takes that long, as one call, is taken for one that hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ def engine_options(settings: EngineSettings) -> EngineOptions:
         batch=settings.batch,
         ahead=4 * settings.batch,
         epoch_ms=settings.commit_ms,
+        stall_s=STALL_S,
         client={name: value for name, value in settings.client.items() if name != SERVERS},
     )
 

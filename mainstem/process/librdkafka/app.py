@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
 import faust
@@ -13,7 +14,7 @@ from mainstem.process.librdkafka.assign import Assignor
 from mainstem.process.librdkafka.batch import Step, agent_for
 from mainstem.process.librdkafka.deferred import DeferredBatches, DeferredRunner, Function
 from mainstem.process.librdkafka.options import EngineOptions
-from mainstem.process.librdkafka.receiving import Consumer
+from mainstem.process.librdkafka.progress import Progress
 from mainstem.process.librdkafka.stream import Agent, Stream
 from mainstem.process.librdkafka.tables import Table, TableManager
 
@@ -49,25 +50,42 @@ class App(faust.App):
         super().__init__(id, **{**defaults, **settings, **classes})
 
     @property
-    def generation(self) -> int:
-        """Rises whenever what is under way becomes void: with each rebalance and each abort."""
-        return cast(Consumer, self.consumer).flights.generation
-
-    @property
-    def is_idle(self) -> bool:
-        """Partitions were given out (there may be none for this worker), and all that came of them is done."""
-        return cast(Consumer, self.consumer).is_idle
-
-    @property
-    def committing_s(self) -> float:
-        """For how long Kafka has been asked to commit; 0 while it is not asked."""
-        return cast(Consumer, self.consumer).commits.committing_s
-
-    @property
     def in_transaction(self) -> bool:
         """Whether outputs are exactly-once. Faust remembers the first answer, also one from before the worker began."""
         guarantee: Any = self.conf.processing_guarantee
         return self.in_worker and bool(guarantee == ProcessingGuarantee.EXACTLY_ONCE)
+
+    def pausing(self) -> AbstractContextManager[None]:
+        """For as long as events wait for something that a new start would not change, such as a missing table of a
+        target: `with app.pausing(): ...`. The watchdog does not take it for a stall."""
+        pausing: AbstractContextManager[None] = cast(Any, self.consumer).health.pausing()
+        return pausing
+
+    @property
+    def generation(self) -> int:
+        """Rises whenever what is under way becomes void: with each rebalance and each abort."""
+        return int(cast(Any, self.consumer).flights.generation)
+
+    @property
+    def is_idle(self) -> bool:
+        """Partitions were given out (there may be none for this worker), and all that came of them is done."""
+        return bool(cast(Any, self.consumer).is_idle)
+
+    @property
+    def committing_s(self) -> float:
+        """For how long Kafka has been asked to commit; 0 while it is not asked."""
+        return float(cast(Any, self.consumer).commits.committing_s)
+
+    @property
+    def progress(self) -> Progress:
+        """How far this worker is; before it runs, nowhere."""
+        progress: Progress = cast(Any, self.consumer).health.progress if self.in_worker else Progress()
+        return progress
+
+    @property
+    def is_ready(self) -> bool:
+        """For a readiness probe: it is assigned, its tables are restored, and what is under way gets committed."""
+        return self.progress.is_ready
 
     def GlobalTable(self, *args: Any, **options: Any) -> Any:
         """Raises ImproperlyConfigured: no worker would have more of it than its own partitions."""
@@ -80,6 +98,15 @@ class App(faust.App):
     def SetGlobalTable(self, *args: Any, **options: Any) -> Any:
         """Raises ImproperlyConfigured."""
         raise ImproperlyConfigured("this engine has no SetGlobalTable yet")
+
+    def topic(self, *topics: str, pattern: Any = None, **options: Any) -> Any:
+        """As Faust's. Raises ImproperlyConfigured for a pattern."""
+        if pattern is not None:
+            raise ImproperlyConfigured(
+                f"the topics behind a pattern ({pattern}) may change while the worker runs, and with them what is "
+                "co-partitioned: name them, as in app.topic('orders-north', 'orders-south')"
+            )
+        return super().topic(*topics, **options)
 
     def step(
         self,

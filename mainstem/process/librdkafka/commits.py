@@ -1,24 +1,16 @@
-"""When and how a worker commits: at-least-once watermarks, or exactly-once epochs."""
+"""What a commit needs of the worker and of its tables, and what it tells about itself."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Protocol
 
-from confluent_kafka import KafkaException
 from faust.types import TP
 
-from mainstem.process.librdkafka.epoch import Epoch, Phase, Told
 from mainstem.process.librdkafka.flight import Flights
 from mainstem.process.librdkafka.options import EngineOptions
 from mainstem.process.librdkafka.sending import Producer
-from mainstem.process.librdkafka.transaction import ProducerFailed
-
-log = logging.getLogger(__name__)
 
 
 class Store(Protocol):
@@ -47,8 +39,8 @@ class Work(Protocol):
     def running(self) -> int:
         """Events that an agent has begun and not finished, and may have written for. Deferred ones have not."""
 
-    def committed(self, offsets: Mapping[TP, int]) -> None:
-        """Kafka has these."""
+    def committed(self, offsets: Mapping[TP, int], epoch_s: float, commit_s: float) -> None:
+        """Kafka has these; see `Observer.committed`."""
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> None: ...
     async def group(self) -> Any:
@@ -57,207 +49,39 @@ class Work(Protocol):
     async def rewind(self) -> None:
         """Drops what waits and reads again from the committed offsets."""
 
-
-class AtLeastOnce:
-    """Commits what is done without a gap. Outputs are confirmed first, so a crash repeats and loses nothing."""
-
-    committing_s = 0.0
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._turn = asyncio.Lock()
-
-    @property
-    def room(self) -> int:
-        return 1 << 30
-
-    async def has_room(self) -> None: ...
-
-    async def opened(self) -> None: ...
-
-    def delivered(self, events: int) -> None: ...
-
-    def acknowledged(self) -> None: ...
-
-    async def commit(self) -> bool:
-        async with self._turn:
-            return await self._commit()
-
-    async def settle(self) -> bool:
-        """Before partitions are left: waits for what has begun."""
-        deadline = monotonic() + self._work.options.drain_s
-        while self._work.running() and monotonic() < deadline:  # noqa: ASYNC110 - Faust has no event for it
-            await asyncio.sleep(0.002)
-        return await self.commit()
-
-    async def lose(self) -> None: ...
-
-    async def _commit(self) -> bool:
-        work = self._work
-        offsets = work.flights.due()
-        changed = [store for store in work.stores() if store.has_changes()]
-        if not offsets and not changed:
-            return False
-        for store in changed:
-            store.write_changes(work.producer.write)
-        try:
-            await work.producer.flush()
-        except ProducerFailed as failed:
-            work.options.ends(str(failed))
-        for store in changed:
-            store.keep_changes()
-        offsets = {tp: offset for tp, offset in offsets.items() if tp in work.flights}
-        try:
-            await work.commit_offsets(offsets)
-        except KafkaException as error:
-            log.warning("the offsets were not committed, what they cover is done again: %s", error)
-            return False
-        work.committed(offsets)
-        return True
+    def aborted(self, reason: str) -> None:
+        """What was under way is done again."""
 
 
-class ExactlyOnce:
-    """Commits epochs: outputs, changelogs, dead letters and offsets in one transaction."""
+class Watch:
+    """When the events that are being committed began, and when the commit did."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._turn = asyncio.Lock()
-        self._changed = asyncio.Event()
-        self._opened = asyncio.Event()
-        self._opened.set()
-        self.epoch = Epoch(work.options.epoch_events)
-        self._closing: set[asyncio.Task[bool]] = set()
-        self._asked_at: float | None = None
+    def __init__(self) -> None:
+        self._first_s: float | None = None
+        self._commit_s = 0.0
+        self._is_asked = False
 
     @property
     def committing_s(self) -> float:
-        return 0.0 if self._asked_at is None else monotonic() - self._asked_at
+        """For how long Kafka has been asked to commit; 0 while it is not asked."""
+        return monotonic() - self._commit_s if self._is_asked else 0.0
 
-    @property
-    def room(self) -> int:
-        """How many events may be delivered now."""
-        return self.epoch.room
+    def delivered(self) -> None:
+        if self._first_s is None:
+            self._first_s = monotonic()
 
-    async def has_room(self) -> None:
-        """Closes an epoch that is full, and waits for the next one."""
-        while not self.epoch.room:
-            if self.epoch.phase is Phase.OPEN:
-                await self.commit()
-            await self._opened.wait()
+    def commit_begins(self) -> None:
+        self._commit_s = monotonic()
+        self._is_asked = True
 
-    async def opened(self) -> None:
-        """Waits for a commit or an abort that is under way: what is written until the next await is not cut in two."""
-        while not self._opened.is_set():
-            await self._opened.wait()
+    def commit_ends(self) -> None:
+        self._is_asked = False
 
-    def delivered(self, events: int) -> None:
-        self.epoch.delivered(events)
+    def committed(self) -> tuple[float, float]:
+        """Seconds since the first event, and since the commit began. The next event is a first one again."""
+        now = monotonic()
+        first_s, self._first_s = self._first_s, None
+        return now - (self._commit_s if first_s is None else first_s), now - self._commit_s
 
-    def acknowledged(self) -> None:
-        if self.epoch.phase is not Phase.OPEN:
-            self._changed.set()
-
-    def fail(self, done_before: int = 0) -> None:
-        """An event failed: the epoch is aborted as soon as nobody is in the middle of one."""
-        self.epoch.fail(done_before)
-        self._opened.clear()
-        self._changed.set()
-        task = asyncio.ensure_future(self.commit())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    async def commit(self) -> bool:
-        async with self._turn:
-            if self.epoch.phase is Phase.OPEN and not self._has_work():
-                return False
-            self.epoch.close()
-            return await self._conclude()
-
-    async def settle(self) -> bool:
-        """Before partitions are left: waits only for what has begun. Where to read on is the caller's to say."""
-        async with self._turn:
-            self.epoch.settle()
-            return await self._conclude(reads_on=False)
-
-    async def lose(self) -> None:
-        """The partitions belong to others."""
-        async with self._turn:
-            self._opened.clear()
-            self.epoch.settle()
-            await self._barrier()
-            self.epoch.lose()
-            await self._abort()
-            self._opened.set()
-
-    def _has_work(self) -> bool:
-        work = self._work
-        transactions = work.producer.transactions
-        is_open = transactions is not None and transactions.is_open
-        is_begun = is_open or not self.epoch.is_empty
-        return is_begun or bool(work.flights.due()) or any(store.has_changes() for store in work.stores())
-
-    async def _conclude(self, *, reads_on: bool = True) -> bool:
-        self._opened.clear()
-        await self._barrier()
-        phase = self.epoch.quiet(has_gap=self._work.flights.has_gap)
-        if phase is Phase.COMMITTING:
-            self._asked_at = monotonic()
-            phase = self.epoch.told(await self._commit())
-            self._asked_at = None
-        is_committed = phase is Phase.OPEN
-        if phase is Phase.REWINDING:
-            await self._abort()
-            if reads_on:
-                await self._work.rewind()
-        elif phase is Phase.ENDED:
-            self._end("another worker has its transactional id, or whether a commit was made is not known")
-            return False
-        self._opened.set()
-        return is_committed
-
-    async def _barrier(self) -> None:
-        deadline = monotonic() + self._work.options.drain_s
-        while not self._is_quiet():
-            left_s = deadline - monotonic()
-            if left_s <= 0:
-                self._end(f"events have not finished for {self._work.options.drain_s:g} s")
-                return
-            self._changed.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(left_s, 0.05)):
-                    await self._changed.wait()
-
-    def _is_quiet(self) -> bool:
-        return self.epoch.is_quiet(outstanding=self._work.flights.outstanding, running=self._work.running())
-
-    async def _commit(self) -> Told:
-        work = self._work
-        offsets = work.flights.due()
-        changed = [store for store in work.stores() if store.has_changes()]
-        transactions = work.producer.transactions
-        if transactions is None or (not offsets and not changed and not transactions.is_open):
-            return Told.COMMITTED
-        try:
-            for store in changed:
-                store.write_changes(work.producer.write)
-            told = await transactions.commit(offsets, await work.group())
-        except ProducerFailed as failed:
-            log.warning("the transaction is aborted: %s", failed)
-            return Told.REFUSED
-        if told is Told.COMMITTED:
-            for store in changed:
-                store.keep_changes()
-            work.committed(offsets)
-        return told
-
-    async def _abort(self) -> None:
-        transactions = self._work.producer.transactions
-        if transactions is not None and await transactions.abort() is Told.LEAVE:
-            self._end("the transaction could not be aborted")
-        for store in self._work.stores():
-            store.drop_changes()
-        self.epoch.rewound()
-
-    def _end(self, reason: str) -> None:
-        self.epoch.end()
-        self._work.options.ends(reason)
+    def reset(self) -> None:
+        self._first_s = None

@@ -63,14 +63,15 @@ class DeferredRunner:
     async def run(self, stream: Any) -> None:
         """The agent's function."""
         consumer = self._app.consumer
-        consumer.watchers = [self]
+        account = consumer.account
+        consumer.watch(self)
         async for records in stream:
             message = stream.current_event.message
-            made = await self._call(records) if consumer.is_current(message) else None
+            made = await self._call(records) if account.is_current(message) else None
             await consumer.commits.opened()
             # From here to the acknowledgement nothing awaits: no commit comes between the records and their offset.
-            if made is None or not consumer.is_current(message):
-                consumer.give_up(message)
+            if made is None or not account.is_current(message):
+                account.give_up(message)
                 continue
             for record in made.records:
                 self._app.producer.write(record.topic, record.key, record.value, record.partition, record.headers)
@@ -80,7 +81,8 @@ class DeferredRunner:
         """None when the batch became void meanwhile."""
         self._current = current = asyncio.ensure_future(self._function(records))
         try:
-            await asyncio.wait({current})
+            with self._app.pausing():  # it may take for as long as it likes
+                await asyncio.wait({current})
         except asyncio.CancelledError:
             current.cancel()
             raise

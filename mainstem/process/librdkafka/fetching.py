@@ -12,16 +12,17 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError
 from faust.types import TP
+
+from mainstem.process.librdkafka.membership import ANSWER_S, Listener, Membership
 
 POLL_S = 0.01
 ROOM_S = 0.02
 PAUSE_S = 0.5
 """Without room for so long the partitions are paused: pausing throws away what the library has fetched."""
-ANSWER_S = 30.0
 
 T = TypeVar("T")
 Message = Any
@@ -36,44 +37,25 @@ class Fetched(NamedTuple):
     messages: Sequence[Message]
 
 
-class Listener(Protocol):
-    """What the loop's side wants to hear. All but `failed` are called in the loop."""
-
-    def arrived(self) -> None:
-        """There is something to `take`."""
-
-    def assigned(self, offsets: Mapping[TP, int]) -> None:
-        """Partitions are ours from now on; they wait, paused, until `restart` lets them run."""
-
-    async def revoked(self, partitions: set[TP], lost: bool) -> None:
-        """Partitions are to be left; the rebalance waits for it. Lost ones belong to others already."""
-
-    def failed(self, reason: str) -> None:
-        """The consumer cannot go on."""
-
-
 class FetchThread:
-    """One member of the group. All methods are the loop's."""
+    """One member of the group. All public methods but `post` and `wait_for` are the loop's."""
 
     def __init__(self, settings: Mapping[str, Any], listener: Listener, *, batch: int, ahead: int, earliest: bool):
         self._settings = dict(settings)
         self._listener = listener
         self._batch = batch
         self._ahead = ahead
-        self._earliest = earliest
-        self._is_incremental = settings.get("group.protocol") == "consumer"
+        is_incremental = settings.get("group.protocol") == "consumer"
+        self._membership = Membership(self, listener, earliest=earliest, is_incremental=is_incremental)
         self._fetched: deque[Fetched] = deque()
         self._commands: deque[Callable[[], None]] = deque()
         self._came = 0  # each counter is written by one thread only
         self._took = 0
+        self.turns = 0
+        """How often the thread has gone round."""
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._topics: list[str] | None = None
-        self._assigned: set[TP] = set()
-        self._running: set[TP] = set()
-        self._generation = 0
-        self._is_leaving = False
-        self._deferred: Callable[[Consumer], None] | None = None
         self._thread = threading.Thread(target=self._run, daemon=True, name="librdkafka-fetch")
 
     def start(self) -> None:
@@ -96,15 +78,15 @@ class FetchThread:
         """The next batch; `done` gives its room back."""
         return self._fetched.popleft() if self._fetched else None
 
-    @property
-    def waiting(self) -> int:
-        """Records that were fetched and are not `done`."""
-        return self._came - self._took
-
     def done(self, fetched: Fetched) -> None:
         self._took += len(fetched.messages)
-        if self._came - self._took < self._ahead:
+        if self.backlog < self._ahead:
             self._wake.set()
+
+    @property
+    def backlog(self) -> int:
+        """Records that are fetched, and not delivered yet."""
+        return self._came - self._took
 
     async def ask(self, what: Callable[[Consumer], T]) -> T:
         """The result of a call made in the thread."""
@@ -115,9 +97,9 @@ class FetchThread:
                 result = what(self._consumer)
             except Exception as error:  # noqa: BLE001 - the thread's boundary: whoever asked is told
                 told = error
-                self._post(lambda: None if future.done() else future.set_exception(told))
+                self.post(lambda: None if future.done() else future.set_exception(told))
             else:
-                self._post(lambda: None if future.done() else future.set_result(result))
+                self.post(lambda: None if future.done() else future.set_result(result))
 
         self._commands.append(command)
         self._wake.set()
@@ -131,30 +113,26 @@ class FetchThread:
         (rd_kafka_toppar_handle_Offset).
         """
         wanted = set(running)
+        await self.ask(lambda consumer: self._membership.move(consumer, generation, offsets, wanted))
 
-        def move(consumer: Consumer) -> None:
-            if self._is_leaving:  # what is to be left may not be assigned anew
-                self._deferred = move
-                return
-            places = [TopicPartition(*tp, offset) for tp, offset in offsets.items() if tp in self._assigned]
-            if places:
-                self._assign(consumer, places)
-            self._running = {tp for tp in wanted if tp in self._assigned}
-            waiting = [TopicPartition(*tp) for tp in self._assigned - self._running]
-            if waiting:
-                consumer.pause(waiting)
-            if not places and self._running:
-                consumer.resume([TopicPartition(*tp) for tp in self._running])
-            self._generation = generation
+    def post(self, what: Callable[[], object]) -> None:
+        """Calls it in the loop, some time."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(what)
 
-        await self.ask(move)
-
-    def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        if self._is_incremental:
-            consumer.incremental_unassign(places)
-            consumer.incremental_assign(places)
-        else:
-            consumer.assign(places)
+    def wait_for(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs it in the loop, and makes the loop's calls meanwhile. Only from within the thread."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        deadline = monotonic() + ANSWER_S
+        while not future.done() and monotonic() < deadline:
+            self._serve()
+            self._wake.wait(0.001)
+            self._wake.clear()
+        if not future.done():
+            future.cancel()
+            self._listener.failed("a rebalance waited too long for the event loop")
+            return
+        future.result()
 
     def _run(self) -> None:
         consumer = self._consumer
@@ -170,20 +148,21 @@ class FetchThread:
         wait for the end of its session."""
         consumer.unsubscribe()
         deadline = monotonic() + ANSWER_S
-        while self._assigned and monotonic() < deadline:
+        while self._membership.is_in and monotonic() < deadline:
             self._serve()
             consumer.poll(POLL_S)
 
     def _fetch(self, consumer: Consumer) -> None:
         is_paused, full_since = False, 0.0
         while not self._stopping.is_set():
+            self.turns += 1
             if self._topics is not None:
                 topics, self._topics = self._topics, None
-                consumer.subscribe(topics, on_assign=self._assign_begins, on_revoke=self._revoke, on_lost=self._lost)
+                self._membership.subscribe(consumer, topics)
             self._serve()
-            if self._came - self._took < self._ahead:
+            if self.backlog < self._ahead:
                 if is_paused:
-                    consumer.resume([TopicPartition(*tp) for tp in self._running & self._assigned])
+                    self._membership.resume(consumer)
                 is_paused, full_since = False, 0.0
                 self._receive(consumer, self._batch)
             elif is_paused:
@@ -193,7 +172,7 @@ class FetchThread:
                 self._wake.wait(ROOM_S)
                 self._wake.clear()
                 if monotonic() - full_since > PAUSE_S:
-                    consumer.pause([TopicPartition(*tp) for tp in self._assigned])
+                    self._membership.pause(consumer)
                     is_paused = True
 
     def _receive(self, consumer: Consumer, most: int) -> None:
@@ -209,9 +188,9 @@ class FetchThread:
             groups.setdefault((message.topic(), message.partition()), []).append(message)
         for (topic, number), batch in groups.items():
             self._came += len(batch)
-            self._fetched.append(Fetched(self._generation, TP(topic, number), batch))
+            self._fetched.append(Fetched(self._membership.generation, TP(topic, number), batch))
         if groups:
-            self._post(self._listener.arrived)
+            self.post(self._listener.arrived)
 
     def _hear(self, error: KafkaError) -> None:
         if error.fatal() or error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
@@ -224,66 +203,3 @@ class FetchThread:
     def _serve(self) -> None:
         while self._commands:
             self._commands.popleft()()
-
-    def _post(self, what: Callable[[], object]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(what)
-
-    def _assign_begins(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """The committed offsets are read here, as a read_committed consumer: that waits for those of a transaction
-        which is just ending, so whoever restores a table afterwards finds that transaction's changelog."""
-        start: list[TopicPartition] = []
-        for place in consumer.committed(places, timeout=60) if places else []:
-            if place.error:
-                raise KafkaException(place.error)
-            offset = place.offset if place.offset >= 0 else self._beginning(consumer, place)
-            start.append(TopicPartition(place.topic, place.partition, offset))
-        if self._is_incremental:
-            consumer.incremental_assign(start)
-        else:
-            consumer.assign(start)
-            self._assigned = set()
-        if start:
-            consumer.pause(start)
-        offsets = {TP(place.topic, place.partition): place.offset for place in start}
-        self._assigned |= offsets.keys()
-        self._post(lambda: self._listener.assigned(offsets))
-
-    def _beginning(self, consumer: Consumer, place: TopicPartition) -> int:
-        low, high = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=ANSWER_S)
-        return int(low if self._earliest else high)
-
-    def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        self._leave(consumer, places, lost=False)
-
-    def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        self._leave(consumer, places, lost=True)
-
-    def _leave(self, consumer: Consumer, places: list[TopicPartition], *, lost: bool) -> None:
-        gone = {TP(place.topic, place.partition) for place in places}
-        self._is_leaving = True
-        self._await(self._listener.revoked(gone, lost))
-        self._is_leaving = False
-        self._assigned -= gone
-        self._running -= gone
-        if self._is_incremental:
-            consumer.incremental_unassign(places)
-        else:
-            consumer.unassign()
-        if self._deferred is not None:
-            move, self._deferred = self._deferred, None
-            move(consumer)
-
-    def _await(self, work: Coroutine[Any, Any, None]) -> None:
-        """Waits for the loop, and makes its calls meanwhile."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        deadline = monotonic() + ANSWER_S
-        while not future.done() and monotonic() < deadline:
-            self._serve()
-            self._wake.wait(0.001)
-            self._wake.clear()
-        if not future.done():
-            future.cancel()
-            self._listener.failed("a rebalance waited too long for the event loop")
-            return
-        future.result()

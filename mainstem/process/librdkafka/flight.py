@@ -116,6 +116,13 @@ class Flights(Generic[P]):
         committed = self._committed
         return {p: flight.mark for p, flight in self._flights.items() if flight.mark > committed[p]}
 
+    def waiting(self) -> dict[P, int]:
+        """Up to where those partitions are committed that have events under way, done or not."""
+        committed = self._committed
+        return {
+            p: committed[p] for p, flight in self._flights.items() if flight.outstanding or flight.mark > committed[p]
+        }
+
     def committed(self, offsets: Mapping[P, int]) -> None:
         """Kafka has them. Partitions that have left meanwhile are left alone."""
         for partition, offset in offsets.items():

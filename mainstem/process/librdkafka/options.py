@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
+from mainstem.process.librdkafka.credentials import refuse_own
+from mainstem.process.librdkafka.observing import Observer
+
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +45,9 @@ class EngineOptions:
     drain_s: float = 8.0
     """How long events that have begun may take before a commit or a rebalance goes on: a worker whose events take
     longer is started anew."""
+    stall_s: float = 60.0
+    """How long events may be under way without a commit, or the event loop without an answer, before the worker is
+    started anew. Longer than the slowest event, or batch of a step, takes; see also `App.pausing`."""
     retries: int = 0
     """How often an event that raised is tried again before it becomes a dead letter."""
     dead_letters: str | None = None
@@ -49,10 +55,16 @@ class EngineOptions:
     group_protocol: Literal["classic", "consumer"] = "classic"
     """`consumer` is KIP-848. Both assign by range: the partitions of one number in all topics belong together."""
     client: Mapping[str, Any] = field(default_factory=dict)
-    """Properties for all of librdkafka's clients: TLS, SASL."""
+    """Properties for all of librdkafka's clients, TLS and SASL above all; they go before Faust's `broker_credentials`.
+    Those on which the engine's promises rest are refused."""
+    observer: Observer = field(default_factory=Observer)
+    """Is told what happens, to make metrics of it."""
     ends: Callable[[str], Any] = end_process
     """Called where the process may not go on: it was fenced, or whether something was committed is not known."""
 
     def __post_init__(self) -> None:
+        refuse_own(self.client)
         if self.drain_s >= self.transaction_timeout_s:
             raise ValueError("drain_s has to be shorter than transaction_timeout_s")
+        if self.stall_s <= self.drain_s:
+            raise ValueError("stall_s has to be longer than drain_s: events have that long to finish before a commit")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
+from faust.types import TP
 
 from mainstem.process.librdkafka.murmur2 import murmur2
 
 WAIT_S = 30.0
 LOOK_S = 0.05
+ANSWER_S = 5.0
 
 
 class Topics:
@@ -38,6 +41,25 @@ class Topics:
         """Where a key belongs (murmur2, as in Kafka's Java clients)."""
         count = self.partitions(topic)
         return murmur2(key) % count if count else 0
+
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The offset after the last record of each, also of transactions that are open. Those that Kafka says nothing
+        of are left out. Blocks; raises KafkaException or TimeoutError."""
+        asked = {TopicPartition(*tp): OffsetSpec.latest() for tp in tps}  # type: ignore[no-untyped-call]
+        answers = self._admin().list_offsets(asked, request_timeout=ANSWER_S)
+        found = {}
+        for place, answer in answers.items():
+            with suppress(KafkaException):
+                found[TP(place.topic, place.partition)] = answer.result(2 * ANSWER_S).offset
+        return found
+
+    def is_there(self) -> bool:
+        """Whether Kafka answers. Blocks for some seconds; to be called by any thread."""
+        try:
+            self._admin().describe_cluster(request_timeout=ANSWER_S).result(2 * ANSWER_S)
+        except (KafkaException, TimeoutError):
+            return False
+        return True
 
     async def create(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         """Makes it, if it is not there. `config`, `retention` (s), `compacting` and `deleting` are Faust's words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from faust import Service
@@ -10,6 +11,7 @@ from faust.transport import base
 from faust.types.enums import ProcessingGuarantee
 
 from mainstem.process.librdkafka.clients import servers
+from mainstem.process.librdkafka.credentials import properties
 from mainstem.process.librdkafka.options import EngineOptions
 from mainstem.process.librdkafka.receiving import Consumer
 from mainstem.process.librdkafka.sending import Producer
@@ -49,7 +51,8 @@ class TransactionManager(Service):
 
 
 class Transport(base.Transport):
-    """See the module. Raises ImproperlyConfigured for an app that is not ours."""
+    """See the module. Raises ImproperlyConfigured for an app that is not ours, and for credentials that librdkafka has
+    no words for. From here on the app's engine options hold all of its clients' properties."""
 
     Consumer = Consumer
     Producer = Producer
@@ -64,6 +67,7 @@ class Transport(base.Transport):
         is_exactly_once = app.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE
         if is_exactly_once and options.member is None:
             raise ImproperlyConfigured(NAMELESS)
+        options = app.engine = replace(options, client={**properties(app.conf.broker_credentials), **options.client})
         super().__init__(url, app, loop)
         self.bootstrap = servers(url)
         self.admin = Topics({"bootstrap.servers": self.bootstrap, **options.client})

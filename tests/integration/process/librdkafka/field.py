@@ -126,6 +126,12 @@ class Field:
         self.ends[-9] += 1
         self._start(member)
 
+    def end(self, member: str) -> None:
+        """Asks one to stop, for good, and waits until it has."""
+        worker = self._workers.pop(member)
+        worker.terminate()
+        worker.wait(30)
+
     def _is_one_asleep(self) -> bool:
         return any(_state(worker.pid) == "T" for worker in self._workers.values())
 
@@ -161,8 +167,17 @@ class Field:
                 found += [(m.key(), m.value(), cast(dict[str, bytes], dict(m.headers() or []))) for m in batch]
         return found
 
+    def log(self, member: str) -> str:
+        """What it has said in all of its lives."""
+        return (self.folder / f"{member}.log").read_text()
+
+    def told(self, member: str) -> list[dict[str, Any]]:
+        """What its observer heard, in order."""
+        path = self.folder / member / "told.ndjson"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def report(self) -> str:
-        logs = "\n".join((self.folder / f"{member}.log").read_text()[-3000:] for member in self.lives)
+        logs = "\n".join(self.log(member)[-3000:] for member in self.lives)
         return f"lives {dict(self.lives)}, ends {dict(self.ends)}, woken {self.sleeps}\n{logs}"
 
 

@@ -1,8 +1,9 @@
 """One worker of the tests, in a process of its own: `worker_app.py <settings as JSON>`.
 
 An event is `{"id": n, "key": k}`. One with `"poison": true` raises, after it has done all that it does; one with
-`"odd": true` raises the first time that a process sees it; an agent never finishes one with `"endless": true`. The
-output is the event, with how often its key was counted where there is a table.
+`"odd": true` raises the first time that a process sees it; an agent never finishes one with `"endless": true`, and one
+with `"blocks": true` blocks the event loop for ever. The output is the event, with how often its key was counted where
+there is a table.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import faust
+from faust.types import TP
 
-from mainstem.process.librdkafka import App, EngineOptions, Event
+from mainstem.process.librdkafka import App, EngineOptions, Event, Observer
 from mainstem.process.librdkafka.transaction import Writer
 
 
@@ -29,6 +33,7 @@ class Settings:
 
     app: str
     member: str
+    """Of a process of the test; the engine is told if the worker is named."""
     bootstrap: str
     reads: str
     writes: str
@@ -41,9 +46,12 @@ class Settings:
     concurrency: int = 1
     """Of the agent."""
     endures: bool = False
-    """An endless event ends at once."""
+    """Events that are endless, or that block, end at once."""
+    is_named: bool = True
     fault: tuple[str, str, float] | None = None
     """Where, `kill` or `stop`, and at which share of the commits."""
+    observes: bool = False
+    """Writes what the engine tells, and how far the worker is, into `datadir/told.ndjson`."""
     engine: dict[str, Any] = field(default_factory=dict)
 
 
@@ -69,11 +77,42 @@ def arm(fault: tuple[str, str, float]) -> None:
     setattr(Writer, call, faulty)
 
 
+class Recorder(Observer):
+    """Writes all that it is told into a file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+
+    def write(self, what: str, **told: Any) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps({"what": what, **told}) + "\n")
+
+    def fetched(self, partition: TP, events: int) -> None:
+        self.write("fetched", events=events)
+
+    def delivered(self, partition: TP, events: int) -> None:
+        self.write("delivered", events=events)
+
+    def committed(self, events: int, epoch_s: float, commit_s: float) -> None:
+        self.write("committed", events=events, epoch_s=epoch_s, commit_s=commit_s)
+
+    def aborted(self, reason: str) -> None:
+        self.write("aborted", reason=reason)
+
+    def dead_lettered(self, partition: TP, offset: int, error: BaseException) -> None:
+        self.write("dead_lettered", offset=offset, error=str(error))
+
+    def lagging(self, behind: Mapping[TP, int]) -> None:
+        self.write("lagging", behind=sum(behind.values()), partitions=len(behind))
+
+
 class Counter:
     """What the worker does to an event."""
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, *, endures: bool) -> None:
         self.table = table
+        self.endures = endures
         self.seen: set[int] = set()
 
     def count(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +125,8 @@ class Counter:
         return made
 
     def judge(self, data: dict[str, Any]) -> None:
+        while data.get("blocks") and not self.endures:
+            time.sleep(60)
         if data.get("poison"):
             raise ValueError("poison")
         if data.get("odd") and data["id"] not in self.seen:
@@ -94,6 +135,8 @@ class Counter:
 
 
 def build(settings: Settings) -> App:
+    recorder = Recorder(Path(settings.datadir) / "told.ndjson") if settings.observes else None
+    observed: dict[str, Any] = {"observer": recorder} if recorder else {}
     app = App(
         settings.app,
         broker=f"librdkafka://{settings.bootstrap}",
@@ -103,15 +146,25 @@ def build(settings: Settings) -> App:
         broker_commit_interval=0.2,
         broker_session_timeout=6.0,
         topic_partitions=3,
-        engine=EngineOptions(member=settings.member, **settings.engine),
+        engine=EngineOptions(member=settings.member if settings.is_named else None, **observed, **settings.engine),
     )
+    if recorder is not None:
+        app.timer(0.2)(_report(app, recorder))
     table = app.Table("counts", default=lambda: {"n": 0}, partitions=3) if settings.has_table else None
-    counter = Counter(table)
+    counter = Counter(table, endures=settings.endures)
     if settings.mode == "agent":
         _agent(app, settings, counter)
     else:
         _step(app, settings, counter)
     return app
+
+
+def _report(app: App, recorder: Recorder) -> Callable[[], Awaitable[None]]:
+    async def report() -> None:
+        progress = app.progress
+        recorder.write("progress", is_ready=app.is_ready, partitions=progress.partitions)
+
+    return report
 
 
 def _step(app: App, settings: Settings, counter: Counter) -> None:

@@ -44,6 +44,16 @@ def test_a_store_that_is_not_there_is_refused() -> None:
         table.data  # noqa: B018 - made when it is asked for
 
 
+def test_a_pattern_of_topics_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ImproperlyConfigured, match="name them"):
+        App("a", broker=BROKER).topic(pattern="orders-.*")
+
+
+def test_a_stall_is_longer_than_the_time_that_events_have_to_finish() -> None:
+    with pytest.raises(ValueError, match="stall_s"):
+        EngineOptions(drain_s=8, stall_s=8)
+
+
 def test_events_may_not_take_longer_than_their_transaction() -> None:
     with pytest.raises(ValueError, match="drain_s"):
         EngineOptions(drain_s=10, transaction_timeout_s=10)

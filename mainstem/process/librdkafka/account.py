@@ -1,0 +1,134 @@
+"""What has been delivered, what became of it, and how far Kafka knows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, MutableSet
+from typing import Any, Protocol
+
+from faust.types import TP
+
+from mainstem.process.librdkafka.at_least_once import AtLeastOnce
+from mainstem.process.librdkafka.blame import Blame
+from mainstem.process.librdkafka.dead_letter import letter
+from mainstem.process.librdkafka.exactly_once import ExactlyOnce
+from mainstem.process.librdkafka.flight import Flights
+from mainstem.process.librdkafka.observing import Observer, Tell
+from mainstem.process.librdkafka.transaction import ProducerFailed
+
+log = logging.getLogger(__name__)
+
+
+class Watcher(Protocol):
+    """Wants to know what becomes of the events that were acknowledged."""
+
+    def committed(self) -> None:
+        """They are committed, with all that was written."""
+
+    def voided(self) -> None:
+        """What was not committed counts no more: it is read again, here or elsewhere."""
+
+
+class Account:
+    """See the module. What belongs to an earlier assignment, or was rolled back, does not count any more."""
+
+    def __init__(
+        self,
+        app: Any,
+        flights: Flights[TP],
+        commits: AtLeastOnce | ExactlyOnce,
+        begun: MutableSet[Any],
+        void: Callable[[], None],
+    ) -> None:
+        """`begun`: messages that an agent has taken. `void` drops what waits."""
+        self._app = app
+        self._observer: Observer = app.engine.observer
+        self.tell = Tell()
+        self._done = 0
+        """Events that are done and not committed."""
+        self.commits_made = 0
+        self.flights = flights
+        self.commits = commits
+        self.blame: Blame[TP] = Blame(app.engine.retries)
+        self._begun = begun
+        self.watchers: list[Watcher] = []
+        self._void = void
+
+    def delivered(self, tp: TP, first: int, after: int, events: int) -> None:
+        """The offsets from `first` to before `after` are with an agent, which hold so many events."""
+        self.flights.deliver(tp, first, after)
+        self.commits.delivered(events)
+
+    def ack(self, message: Any) -> bool:
+        """Whether it counted."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._begun.discard(message)
+        counted = self.flights.acknowledge(message.tp, message.offset, message.generation_id)
+        if counted:
+            self._done += len(message.value) if type(message.value) is list else 1  # a batch, or one record's bytes
+        self.commits.acknowledged()
+        return counted
+
+    def is_current(self, message: Any) -> bool:
+        """Whether its acknowledgement would count."""
+        return bool(message.generation_id == self.flights.generation) and message.tp in self.flights
+
+    def give_up(self, message: Any) -> None:
+        """It was not done: its acknowledgement, which Faust makes when the next event is asked for, does not count."""
+        message.acked = True
+        self._begun.discard(message)
+
+    def running(self) -> int:
+        """See `commits.Work`."""
+        deferred = self.flights.deferred
+        return sum(not message.acked and message.tp not in deferred for message in list(self._begun))
+
+    def failed(self, message: Any, offset: int, error: BaseException) -> bool:
+        """An agent raised in the middle of an event. Whether the event is to be handed to it again, at once."""
+        self._begun.discard(message)
+        tp = message.tp
+        if message.generation_id != self.flights.generation:
+            self.commits.acknowledged()
+            return False
+        is_poison = not isinstance(error, ProducerFailed) and self.blame.failed(tp, offset, error)
+        log.warning("an event failed at %s/%d/%d%s", *tp, offset, ", given up" if is_poison else "", exc_info=error)
+        if isinstance(self.commits, ExactlyOnce):
+            done = self.flights.due()
+            before = sum(mark - (self.flights.position(p) or 0) for p, mark in done.items()) + offset - message.offset
+            self.commits.fail(before)
+            self.flights.rewind()
+            self._void()
+            return False
+        if not is_poison:
+            message.tracked = False  # it begins anew
+            return True
+        self.dead_letter(tp, offset, message.key, message.value, error)
+        self.ack(message)
+        return False
+
+    def dead_letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:
+        """Written with the event's other outputs: in the same transaction, or before its offset is committed."""
+        self._app.producer.write(letters_of(self._app), key, value, -1, letter(tp, offset, error))
+        self.tell(self._observer.dead_lettered, tp, offset, error)
+
+    def committed(self, offsets: Mapping[TP, int], epoch_s: float, commit_s: float) -> None:
+        """Kafka has these."""
+        self.flights.committed(offsets)
+        self.blame.committed(offsets)
+        self.commits_made += 1
+        done, self._done = self._done, 0
+        for watcher in self.watchers:
+            watcher.committed()
+        self.tell(self._observer.committed, done, epoch_s, commit_s)
+
+    def aborted(self, reason: str) -> None:
+        """What was done is done again."""
+        self._done = 0
+        self.tell(self._observer.aborted, reason)
+
+
+def letters_of(app: Any) -> str:
+    """The topic of an app's dead letters."""
+    return str(app.engine.dead_letters or f"{app.conf.id}-dead-letters")

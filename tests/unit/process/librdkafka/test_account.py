@@ -1,0 +1,87 @@
+"""What is told of an event's end, with a real account and a commit that is told nothing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from faust.types import TP, ConsumerMessage
+
+from mainstem.process.librdkafka.account import Account
+from mainstem.process.librdkafka.at_least_once import AtLeastOnce
+from mainstem.process.librdkafka.flight import Flights
+from mainstem.process.librdkafka.observing import Observer
+from mainstem.process.librdkafka.options import EngineOptions
+
+ORDERS = TP("orders", 3)
+
+
+class Told(Observer):
+    def __init__(self) -> None:
+        self.commits: list[int] = []
+        self.aborts: list[str] = []
+        self.letters: list[tuple[TP, int]] = []
+
+    def committed(self, events: int, epoch_s: float, commit_s: float) -> None:
+        self.commits.append(events)
+
+    def aborted(self, reason: str) -> None:
+        self.aborts.append(reason)
+
+    def dead_lettered(self, partition: TP, offset: int, error: BaseException) -> None:
+        self.letters.append((partition, offset))
+
+
+def opened() -> tuple[Account, Told, list[Any]]:
+    told = Told()
+    written: list[Any] = []
+    producer = SimpleNamespace(write=lambda *record: written.append(record))
+    app = SimpleNamespace(engine=EngineOptions(observer=told), producer=producer, conf=SimpleNamespace(id="billing"))
+    flights: Flights[TP] = Flights()
+    flights.restart(gained={ORDERS: 0})
+    account = Account(app, flights, AtLeastOnce(cast(Any, None)), set(), lambda: None)
+    return account, told, written
+
+
+def message(account: Account, offset: int, value: Any) -> Any:
+    generation = account.flights.generation
+    return ConsumerMessage("orders", 3, offset, 0.0, 0, {}, b"k", value, None, tp=ORDERS, generation_id=generation)
+
+
+def test_a_commit_tells_how_many_events_are_done_those_of_batches_each() -> None:
+    account, told, _ = opened()
+    for offset, value, events in ((0, b"one", 1), (1, [b"two", b"three", b"four"], 3)):
+        account.delivered(ORDERS, offset, offset + events, events)
+        account.ack(message(account, offset, value))
+    account.committed({ORDERS: 4}, 0.2, 0.1)
+    account.committed({ORDERS: 4}, 0.2, 0.1)
+    assert told.commits == [4, 0]
+    assert account.commits_made == 2
+
+
+def test_what_was_aborted_is_not_counted_as_done() -> None:
+    account, told, _ = opened()
+    account.delivered(ORDERS, 0, 1, 1)
+    account.ack(message(account, 0, b"one"))
+    account.aborted("Kafka refused it")
+    account.committed({}, 0.0, 0.0)
+    assert (told.aborts, told.commits) == (["Kafka refused it"], [0])
+
+
+def test_an_event_of_an_earlier_generation_does_not_count() -> None:
+    account, told, _ = opened()
+    account.delivered(ORDERS, 0, 1, 1)
+    late = message(account, 0, b"one")
+    account.flights.rewind()
+    assert not account.ack(late)
+    account.committed({}, 0.0, 0.0)
+    assert told.commits == [0]
+
+
+def test_a_record_that_is_given_up_is_written_and_told() -> None:
+    account, told, written = opened()
+    account.delivered(ORDERS, 0, 1, 1)
+    assert not account.failed(message(account, 0, b"one"), 0, ValueError("poison"))
+    assert told.letters == [(ORDERS, 0)]
+    assert [record[:3] for record in written] == [("billing-dead-letters", b"k", b"one")]
+    assert account.flights.due() == {ORDERS: 1}
