@@ -121,10 +121,18 @@ class Field:
         """Kills it when there are more outputs than there were, and starts it again at once."""
         before = len(self.outputs()) if self.lives[member] > 1 else 0
         self.wait_until(lambda: len(self.outputs()) > before)
+        self.kill(member)
+
+    def kill(self, member: str) -> None:
+        """And starts it again at once."""
         self._workers[member].kill()
         self._workers[member].wait()
         self.ends[-9] += 1
         self._start(member)
+
+    def running(self) -> set[str]:
+        """The workers that have not ended."""
+        return {member for member, worker in self._workers.items() if worker.poll() is None}
 
     def end(self, member: str) -> None:
         """Asks one to stop, for good, and waits until it has."""

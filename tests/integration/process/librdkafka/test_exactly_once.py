@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from time import monotonic
 
 import pytest
 
@@ -28,7 +29,7 @@ KILLS: list[Fault] = [
 MODES = ["step", "async step", "agent"]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [*MODES, "batches"])
 def test_a_worker_killed_around_its_commits_loses_and_doubles_nothing(make_field: MakeField, mode: str) -> None:
     field = make_field(mode=mode, faults=KILLS, engine=SMALL_EPOCHS)
     field.publish(events(2_000))
@@ -59,6 +60,25 @@ def test_two_workers_hand_partitions_over_while_one_after_the_other_is_killed(ma
     assert field.ends[-9] == 3, field.report()
     assert_each_once(field, range(2_000))
     assert_counts_exact(field, range(2_000))
+
+
+def test_a_batch_that_waits_holds_up_no_commit_and_no_worker(make_field: MakeField) -> None:
+    """It may wait for hours: longer than events may take (`drain_s`), and than a transaction may be open."""
+    limits = {"drain_s": 1.0, "transaction_timeout_s": 2.0}
+    field = make_field(mode="batches", engine={**SMALL_EPOCHS, **limits})
+    field.publish(events(500))
+    field.start("w1")
+    field.wait_until(lambda: len(field.outputs()) == 500)
+    field.publish([{"id": 500, "key": "k0", "endless": True}])
+    began = monotonic()
+    field.wait_until(lambda: monotonic() - began > 3 * limits["transaction_timeout_s"])
+    assert field.running() == {"w1"}, field.report()
+    field.settings["endures"] = True
+    field.kill("w1")
+    field.publish(events(600)[501:])
+    field.run_until_done()
+    assert_each_once(field, range(600))
+    assert_in_order(field)
 
 
 @pytest.mark.parametrize("place", ["before flush", "before offsets", "after offsets"])

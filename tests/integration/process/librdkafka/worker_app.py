@@ -15,10 +15,10 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import faust
 from faust.types import TP
@@ -40,7 +40,7 @@ class Settings:
     datadir: str
     guarantee: str = "exactly_once"
     mode: str = "step"
-    """`step`, `async step` or `agent`."""
+    """`step`, `async step`, `agent` or `batches`."""
     has_table: bool = False
     store: str = "memory://"
     concurrency: int = 1
@@ -154,6 +154,8 @@ def build(settings: Settings) -> App:
     counter = Counter(table, endures=settings.endures)
     if settings.mode == "agent":
         _agent(app, settings, counter)
+    elif settings.mode == "batches":
+        _batches(app, settings)
     else:
         _step(app, settings, counter)
     return app
@@ -198,6 +200,36 @@ def _agent(app: App, settings: Settings, counter: Counter) -> None:
                 await asyncio.Event().wait()
             await sink.send(key=event.key, value=counter.count(event.value))
             counter.judge(event.value)
+
+
+class Written(NamedTuple):
+    """An output."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int = -1
+
+
+class Batch(NamedTuple):
+    """What a batch became."""
+
+    records: list[Written]
+    committed: Callable[[], None]
+
+
+def _batches(app: App, settings: Settings) -> None:
+    async def copy(messages: Sequence[Any]) -> Batch:
+        made = []
+        for message in messages:
+            await asyncio.sleep(0)  # commits come in the middle of a batch
+            if json.loads(message.value()).get("endless") and not settings.endures:
+                await asyncio.Event().wait()
+            made.append(Written(settings.writes, message.key(), message.value()))
+        return Batch(made, lambda: None)
+
+    app.batches(settings.reads, copy)
 
 
 if __name__ == "__main__":
