@@ -2,16 +2,20 @@
 
     python -m tests.chaos --faults 1000
 
-An interrupted campaign goes on where it was; --fresh begins anew. Exit code 1 when anything was lost, doubled,
-reordered or otherwise wrong, when a zombie was not fenced, and when a round could not be judged.
+An interrupted campaign goes on where it was; --fresh begins anew. With --lanes 2 two stacks are broken at the same time,
+each by a process that takes the next round that nobody is at: most of a campaign is waiting. Exit code 1 when anything
+was lost, doubled, reordered or otherwise wrong, when a zombie was not fenced, and when a round could not be judged.
 """
 
 from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +45,8 @@ def main(
     output: FormatOption = Format.TABLE,
     home: Annotated[Path, typer.Option(help="The folder of the stack that is broken.")] = HOME,
     kept: Annotated[Path, typer.Option(help="The folder that keeps finished rounds.")] = KEPT,
+    lanes: Annotated[int, typer.Option(min=1, help="Stacks that are broken at the same time.")] = 1,
+    is_lane: Annotated[bool, typer.Option("--is-lane", hidden=True)] = False,
 ) -> None:
     """Breaks everything again and again, and judges what has become of every record."""
     keeper = Kept(kept)
@@ -53,14 +59,35 @@ def main(
     say(f"seed {seed}, rounds are kept in {kept}")
     planned = rounds(chosen, faults, seed)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it too leaves nothing running
+    if not is_lane:
+        end_leftovers(keeper.folder)
+    told = ["--faults", str(faults), "--seed", str(seed), "--kept", str(kept), "--is-lane"]
+    told += [word for name in only or () for word in ("--only", name)]
     try:
-        failed = _run(planned, keeper, home)
+        with _lanes([[*told, "--home", f"{home}-{number}"] for number in range(2, lanes + 1)]) as others:
+            failed = _run(planned, keeper, home)
+            failed += [f"lane {number}" for number, lane in enumerate(others, 2) if lane.wait() not in {DONE, PROBLEMS}]
     except KeyboardInterrupt:
         say("interrupted; the same command goes on where this one was")
         raise typer.Exit(INTERRUPTED) from None
+    if is_lane:
+        raise typer.Exit(PROBLEMS if failed else DONE)
     tallies = _tallies(planned, keeper)
     show_rows(map(_row, tallies), COLUMNS, output)
     raise typer.Exit(PROBLEMS if failed or any(tally.wrong for tally in tallies) else DONE)
+
+
+@contextmanager
+def _lanes(lanes: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Other processes on stacks of their own, which take rounds as this one does. Asked to end with this context."""
+    running = [subprocess.Popen([sys.executable, "-m", "tests.chaos", *told], cwd=REPOSITORY) for told in lanes]
+    try:
+        yield running
+    finally:
+        for lane in running:
+            lane.terminate()
+        for lane in running:
+            lane.wait()
 
 
 def _run(planned: Sequence[Round], keeper: Kept, home: Path) -> list[str]:
@@ -69,12 +96,12 @@ def _run(planned: Sequence[Round], keeper: Kept, home: Path) -> list[str]:
         return []
     failed = []
     with progress("faults", sum(one.faults for one in planned)) as bar, open_stack(home):
-        end_leftovers(keeper.folder)
         for one in planned:
-            bar.update(bar.task_ids[0], description=one.name)
-            if keeper.tally(one) is None and not _play(one, keeper, home):
-                failed.append(one.name)
-            bar.advance(bar.task_ids[0], one.faults)
+            over = sum(other.faults for other in planned if keeper.tally(other) is not None)
+            bar.update(bar.task_ids[0], description=one.name, completed=over)
+            with keeper.claimed(one) as is_ours:
+                if is_ours and not _play(one, keeper, home):
+                    failed.append(one.name)
     return failed
 
 

@@ -6,12 +6,14 @@ interrupted goes on with the next round.
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import importlib.util
 import json
 import random
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +112,17 @@ class Kept:
     def keep(self, one: Round, tally: Tally) -> None:
         content = {"faults": one.faults, "seed": one.seed, "tally": tally.as_dict()}
         write_private(self.folder / f"{one.name}.json", json.dumps(content, indent=2) + "\n")
+
+    @contextmanager
+    def claimed(self, one: Round) -> Iterator[bool]:
+        """Whether the round is ours to run: not over, and no other process is at it. Given up with this process too."""
+        with (self.folder / f"{one.name}.claim").open("w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield self.tally(one) is None
 
     def ground(self, one: Round) -> Path:
         """An empty folder for the round."""

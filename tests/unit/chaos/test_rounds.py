@@ -54,6 +54,18 @@ def test_a_round_that_is_over_is_known_again_and_another_one_is_not_taken_for_it
     assert again.tally(Round(first.scenario, first.number, first.faults + 1, first.seed)) is None
 
 
+def test_a_round_that_another_process_is_at_or_that_is_over_is_left_alone(tmp_path: Path) -> None:
+    kept, beside = Kept(tmp_path / "chaos"), Kept(tmp_path / "chaos")
+    first, second, *_ = rounds(SCENARIOS, 100, kept.seed(7))
+    with kept.claimed(first) as is_ours, beside.claimed(first) as is_theirs, beside.claimed(second) as is_another:
+        assert (is_ours, is_theirs, is_another) == (True, False, True)
+    with beside.claimed(first) as is_theirs:
+        assert is_theirs
+    kept.keep(first, Tally("large", {}, 0))
+    with beside.claimed(first) as is_theirs:
+        assert not is_theirs
+
+
 def test_a_fresh_campaign_knows_nothing_of_the_one_before(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "chaos")
     (first, *_) = rounds(SCENARIOS, 100, kept.seed(7))
