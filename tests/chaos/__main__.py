@@ -2,7 +2,7 @@
 
     python -m tests.chaos --faults 1000
 
-An interrupted campaign goes on where it was; --fresh begins anew. With --lanes 2 two stacks are broken at the same time,
+An interrupted campaign goes on where it was; --fresh begins anew. With --lanes 2 two stacks are broken at once,
 each by a process that takes the next round that nobody is at: most of a campaign is waiting. Exit code 1 when anything
 was lost, doubled, reordered or otherwise wrong, when a zombie was not fenced, and when a round could not be judged.
 """
