@@ -5,7 +5,7 @@ Source: https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Final
 
@@ -40,6 +40,7 @@ ATTRIBUTES: Final = frozenset(
 )
 _DIGITS: Final = 18
 """More than any offset or count has; Python refuses to read a number of thousands of digits."""
+_WHOLE: Final = frozenset({SPEC_VERSION, CONTENT_TYPE, ID, SOURCE, TYPE, TIME})
 _FIXED: Final = ((SPEC_VERSION, b"1.0"), (CONTENT_TYPE, b"application/avro"))
 
 
@@ -64,6 +65,20 @@ def write_headers(event: Event) -> list[tuple[str, bytes]]:
     # An attribute's name among the others would come last, and so replace it for every reader.
     headers.extend((name, value.encode()) for name, value in event.headers.items() if name not in ATTRIBUTES)
     return headers
+
+
+def passed_on(headers: Headers | None, event_type: bytes, *, without: Set[str]) -> list[tuple[str, bytes]] | None:
+    """The headers of an event as those of another one that came of it, with that type and without some of them.
+
+    None where they do not make a whole event, of which every reader would make the same: what is missing has to be
+    found and written.
+    """
+    known = as_dict(headers)
+    if not known.keys() >= _WHOLE or not known[ID] or parse_time(known[TIME]) is None:
+        return None
+    known[TYPE] = event_type
+    known.pop(SCHEMA, None)  # of the input's schema
+    return [(name, value) for name, value in known.items() if name not in without]
 
 
 def format_time(time: datetime) -> bytes:

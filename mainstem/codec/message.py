@@ -28,6 +28,9 @@ def origin_of(message: Message) -> Origin:
     return Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
 
 
+_ID = Event.__dict__["id"]
+
+
 class ReceivedEvent(Event):
     """An event whose attributes are read from its message when the first of them is asked for.
 
@@ -42,10 +45,27 @@ class ReceivedEvent(Event):
 
     def __getattr__(self, name: str) -> Any:
         """Comes here for an attribute that is not set yet."""
+        if name == "key":  # is asked for most, and needs no header
+            key = self._message.key()
+            self.key = None if key is None else key.decode(errors="replace")
+            return self.key
         if name not in Event.__slots__ or name.startswith("_"):
             raise AttributeError(name)
-        _fill(self, self._message)
+        self.read_attributes()
         return getattr(self, name)
+
+    def read_attributes(self) -> None:
+        """Reads them from the message."""
+        _fill(self, self._message)
+
+    @property
+    def has_attributes(self) -> bool:
+        """Whether they were read."""
+        try:
+            _ID.__get__(self)
+        except AttributeError:
+            return False
+        return True
 
     @property
     def payload(self) -> Data | None:
@@ -59,10 +79,47 @@ class ReceivedEvent(Event):
         return self._data
 
     def replace(self, **changes: Any) -> Event:
+        if changes.keys() == {"data"}:
+            return DerivedEvent(self, changes["data"])
         if "data" not in changes:
             changes.setdefault("decode", lambda: self.payload)
         now = {name: getattr(self, name) for name in Event.__slots__ if not name.startswith("_")}
         return Event(**(now | changes))
+
+
+class DerivedEvent(Event):
+    """A received event with other data: its attributes are those of the one that it came from.
+
+    Where they are only written again nobody has to read them first.
+    """
+
+    __slots__ = ("_came_from",)
+    _came_from: ReceivedEvent
+
+    def __init__(self, came_from: ReceivedEvent, data: Data | None) -> None:
+        for name, value in (("_came_from", came_from), ("_data", data), ("_decode", None)):
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        """Comes here for an attribute that nobody has set on this event."""
+        if name not in Event.__slots__ or name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._came_from, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._came_from.read_attributes()
+        object.__setattr__(self, name, value)
+
+    @property
+    def came_from(self) -> ReceivedEvent:
+        return self._came_from
+
+
+def is_untouched(made: Event, event: Event) -> bool:
+    """Whether one is the other with its own or other data, and nobody has looked at an attribute besides the key: they
+    are still those of the message."""
+    came_from = made.came_from if isinstance(made, DerivedEvent) else made
+    return came_from is event and isinstance(came_from, ReceivedEvent) and not came_from.has_attributes
 
 
 def read_event(message: Message, decoder: Decoder) -> Event:

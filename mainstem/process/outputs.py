@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mainstem.codec import headers as h
 from mainstem.codec.avro import Encoder
-from mainstem.codec.message import Message
+from mainstem.codec.message import Message, is_untouched
 from mainstem.errors import TOO_LARGE, Rejected
 from mainstem.event import Event
 from mainstem.flow.dead_letter import ERROR_HEADERS, ORIGIN_HEADERS
@@ -36,6 +36,8 @@ class Outputs:
         """
         events = self._listed(result)
         if len(events) == 1:
+            if is_untouched(events[0], event) and (headers := self._passed_on(message)) is not None:
+                return [Record(self._stream.writes, message.key(), self._encoded(events[0]), headers)]
             return [self._record(message, event, events[0], events[0].id)]
         ids = [f"{event.id}/{n}" if made.id == event.id else made.id for n, made in enumerate(events, 1)]
         return [self._record(message, event, made, made_id) for made, made_id in zip(events, ids, strict=True)]
@@ -51,9 +53,7 @@ class Outputs:
         return made
 
     def _record(self, message: Message, origin: Event, made: Event, event_id: str) -> Record:
-        value = self._encoder.encode(made.payload)
-        if value is not None and len(value) > MAX_BYTES:
-            raise Rejected(f"{self._stream.writes}: a value of {len(value)} bytes", code=TOO_LARGE)
+        value = self._encoded(made)
         complete = Event(
             id=event_id,
             type=self._type,
@@ -67,3 +67,12 @@ class Outputs:
         )
         key = message.key() if made.key is None or made.key == origin.key else made.key.encode()
         return Record(self._stream.writes, key, value, h.write_headers(complete))
+
+    def _passed_on(self, message: Message) -> list[tuple[str, bytes]] | None:
+        return h.passed_on(message.headers(), self._type.encode(), without=_OF_THE_INPUT_ONLY)
+
+    def _encoded(self, made: Event) -> bytes | None:
+        value = self._encoder.encode(made.payload)
+        if value is not None and len(value) > MAX_BYTES:
+            raise Rejected(f"{self._stream.writes}: a value of {len(value)} bytes", code=TOO_LARGE)
+        return value
