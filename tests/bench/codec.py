@@ -3,9 +3,9 @@
     python tests/bench/codec.py                     # a minute
     python tests/bench/codec.py --records 5000 --rounds 15
 
-For a nested and a flat order: microseconds per record to decode to a dict, to encode one, and to do both with two
-fields changed in between, where the native codec makes views; in alternating rounds. Prints the medians and their
-ratio. Every value is compared first.
+For a nested and a flat order: microseconds per record to decode to a dict or to a batch of Arrow columns, to encode a
+dict, and to do both with two fields changed in between, where the native codec makes views; in alternating rounds.
+Prints the medians and their ratio. Every value is compared first.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from io import BytesIO
 from typing import Any
 
 import fastavro
+import pyarrow
 
 from mainstem.codec.native import _avro
+from mainstem.codec.native.loading import Table
 from mainstem.codec.native.plan import compile_plan
 from tests.bench import orders
 
@@ -41,6 +43,11 @@ class Shape:
         self.parsed = fastavro.parse_schema(schema)
         self.records = records
         self.values = [self.write(record) for record in records]
+        self.table = Table(schema)
+        self.loader = self.table.loader()
+        framed: list[bytes | None] = [FRAME + value for value in self.values]
+        columns = _avro.decode_columns(framed, {1: self.loader}, self.table.layout, repr, 10**6)
+        assert pyarrow.record_batch(columns).to_pylist() == records
         for record, value in zip(records, self.values, strict=True):
             assert self.plan.decode(value) == self.read(value) == record
             assert self.plan.encode(record) == value
@@ -107,6 +114,13 @@ def measure(title: str, shape: Shape, rounds: int) -> None:
         rounds,
         partial(each, shape.read, shape.values),
         partial(_avro.decode_batch, framed, {1: shape.plan}, repr, 10**6, False),
+    )
+    compare(
+        "decode a batch to Arrow columns",
+        count,
+        rounds,
+        partial(each, shape.read, shape.values),
+        partial(_avro.decode_columns, framed, {1: shape.loader}, shape.table.layout, repr, 10**6),
     )
     compare(
         "decode, change two fields, encode",

@@ -29,3 +29,29 @@ def decode_batch(
     /,
 ) -> list[Any]: ...
 def encode_batch(values: list[Any], plan: Plan, frame: bytes, otherwise: Callable[[Any], Any], /) -> list[Any]: ...
+
+class Layout:
+    def __new__(cls, columns: list[tuple[Any, ...]], max_bytes: int) -> Layout: ...
+    def __arrow_c_schema__(self) -> object: ...
+
+class Loader:
+    def __new__(cls, plan: Plan, layout: Layout, steps: list[tuple[Any, ...]]) -> Loader: ...
+
+class Columns:
+    """Decoded values as Arrow columns: `pyarrow.record_batch` and its like take it without a copy."""
+
+    rows: list[int]
+    refused: list[tuple[int, Any]]
+    tombstones: list[int]
+    def __len__(self) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
+
+def decode_columns(
+    values: list[bytes | None],
+    loaders: dict[int, Loader],
+    layout: Layout,
+    otherwise: Callable[[Any], Any],
+    max_bytes: int,
+    /,
+) -> Columns: ...

@@ -60,10 +60,12 @@ typedef struct {
     int depth;           /* how many levels may still be entered */
     int64_t memory;      /* how many bytes of Python objects may still be made */
     int views;           /* records become views instead of dicts */
+    int unlocked;        /* the interpreter's lock is not held */
     Plan *plan;
     PyObject *owner;     /* the bytes object that is read */
 } Reader;
 
+#define CONTAINER_BYTES 88 /* a list or a dict without its items */
 #define OUT_SMALL 1024
 typedef struct {
     uint8_t *data;
@@ -132,10 +134,13 @@ Py_ssize_t branch_of(Out *out, const Node *node, PyObject *value);
 PyObject *record_new(Reader *in, const Node *node);
 int write_view(Out *out, const Node *node, PyObject *value);
 
-/* plan.c: the whole value behind the bytes `before`, which may be NULL. */
+/* plan.c: the kind of that name, or OP_COUNT; the whole value behind the bytes `before`, which may be NULL. */
+Op op_of(const char *name);
 PyObject *plan_write(Out *out, Plan *plan, PyObject *value, PyObject *before);
 
 /* batch.c */
+#define FRAME_BYTES 5
 extern PyMethodDef batch_methods[];
+int64_t framed_id(PyObject *value, Py_ssize_t max_bytes);
 
 #endif

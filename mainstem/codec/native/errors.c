@@ -52,7 +52,13 @@ raise(Frame *top, const char *reason, Py_ssize_t offset)
 PyObject *
 read_fail(Reader *in, const char *reason)
 {
+    if (!in->unlocked) {
+        raise(in->top, reason, in->at - in->start);
+        return NULL;
+    }
+    PyGILState_STATE held = PyGILState_Ensure();
     raise(in->top, reason, in->at - in->start);
+    PyGILState_Release(held);
     return NULL;
 }
 
