@@ -45,9 +45,9 @@ class Shape:
         self.values = [self.write(record) for record in records]
         self.table = Table(schema)
         self.loader = self.table.loader()
-        framed: list[bytes | None] = [FRAME + value for value in self.values]
-        columns = _avro.decode_columns(framed, {1: self.loader}, self.table.layout, repr, 10**6)
-        assert pyarrow.record_batch(columns).to_pylist() == records
+        self.columns_schema = pyarrow.schema(self.table.layout)
+        self.framed: list[bytes | None] = [FRAME + value for value in self.values]
+        assert pyarrow.record_batch(self.load()).to_pylist() == records
         for record, value in zip(records, self.values, strict=True):
             assert self.plan.decode(value) == self.read(value) == record
             assert self.plan.encode(record) == value
@@ -66,6 +66,15 @@ class Shape:
 
     def change_view(self, value: bytes) -> bytes:
         return self.plan.encode(self.plan.view(value).replace(total=TOTAL, note=NOTE))
+
+    def batch_by_rows(self) -> object:
+        return pyarrow.RecordBatch.from_pylist([self.read(value) for value in self.values], self.columns_schema)
+
+    def batch_by_columns(self) -> object:
+        return pyarrow.record_batch(self.load())
+
+    def load(self) -> _avro.Columns:
+        return _avro.decode_columns(self.framed, {1: self.loader}, self.table.layout, repr, 10**6)
 
     def read(self, value: bytes) -> Any:
         return fastavro.schemaless_reader(BytesIO(value), self.parsed, None)
@@ -107,21 +116,21 @@ def measure(title: str, shape: Shape, rounds: int) -> None:
         partial(each, shape.write, shape.records),
         partial(each, shape.plan.encode, shape.records),
     )
-    framed: list[bytes | None] = [FRAME + value for value in shape.values]
     compare(
         "decode a batch, frames checked",
         count,
         rounds,
         partial(each, shape.read, shape.values),
-        partial(_avro.decode_batch, framed, {1: shape.plan}, repr, 10**6, False),
+        partial(_avro.decode_batch, shape.framed, {1: shape.plan}, repr, 10**6, False),
     )
     compare(
         "decode a batch to Arrow columns",
         count,
         rounds,
         partial(each, shape.read, shape.values),
-        partial(_avro.decode_columns, framed, {1: shape.loader}, shape.table.layout, repr, 10**6),
+        shape.load,
     )
+    compare("a record batch of pyarrow's", count, rounds, shape.batch_by_rows, shape.batch_by_columns)
     compare(
         "decode, change two fields, encode",
         count,
