@@ -3,9 +3,9 @@
     python tests/bench/codec.py                     # a minute
     python tests/bench/codec.py --records 5000 --rounds 15
 
-For a nested and a flat order: microseconds per record to decode to a dict or to a batch of Arrow columns, to encode a
-dict, and to do both with two fields changed in between, where the native codec makes views; in alternating rounds.
-Prints the medians and their ratio. Every value is compared first.
+For a nested and a flat order: microseconds per record to decode to a dict or to a batch of Arrow columns, to encode
+either, and to decode and encode with two fields changed in between, where the native codec makes views; in alternating
+rounds. Prints the medians and their ratio. Every value is compared first.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Shape:
         self.columns_schema = pyarrow.schema(self.table.layout)
         self.framed: list[bytes | None] = [FRAME + value for value in self.values]
         assert pyarrow.record_batch(self.load()).to_pylist() == records
+        assert _avro.encode_columns(self.load(), self.loader, FRAME) == self.framed
         for record, value in zip(records, self.values, strict=True):
             assert self.plan.decode(value) == self.read(value) == record
             assert self.plan.encode(record) == value
@@ -131,6 +132,13 @@ def measure(title: str, shape: Shape, rounds: int) -> None:
         shape.load,
     )
     compare("a record batch of pyarrow's", count, rounds, shape.batch_by_rows, shape.batch_by_columns)
+    compare(
+        "encode a batch of Arrow columns",
+        count,
+        rounds,
+        partial(each, shape.write, shape.records),
+        partial(_avro.encode_columns, shape.load(), shape.loader, FRAME),
+    )
     compare(
         "decode, change two fields, encode",
         count,

@@ -196,6 +196,8 @@ def rounds(plan: _avro.Plan) -> Iterator[Callable[[], object]]:
     yield lambda: columnar.load([finite_value, None, b"x", finite_value[:-9]])
     yield lambda: pyarrow.record_batch(columnar.load([finite_value] * 3)).slice(1).column(2)
     yield lambda: columnar.load([finite_value]).__arrow_c_array__()
+    yield lambda: columnar.write(columnar.load([finite_value] * 2))
+    yield lambda: _untaken(lambda: columnar.write(pyarrow.array([1])))
     yield lambda: Columnar({**SCHEMA, "fields": SCHEMA["fields"][:4]})
 
 
@@ -203,6 +205,14 @@ def _refused(work: Callable[[Any], object], value: Any) -> None:
     try:
         work(value)
     except _avro.AvroError:
+        return
+    raise AssertionError("it was taken")
+
+
+def _untaken(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except (TypeError, pyarrow.ArrowException):
         return
     raise AssertionError("it was taken")
 

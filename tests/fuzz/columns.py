@@ -1,4 +1,4 @@
-"""The fuzzer's part for columns: they hold what rows hold, refuse what rows refuse, and are valid Arrow arrays."""
+"""The fuzzer's part for columns: they hold and refuse what rows do, are valid Arrow arrays, and are written as read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Columnar:
         writer, self._reader = finite(schema), finite(reader or schema)
         self._rows = compile_plan(writer, reader and self._reader)
         self._table = Table(self._reader)
-        self._loader = self._table.loader(writer if reader else None)
+        self._writer = self._table.loader()
+        self._loader = self._table.loader(writer) if reader else self._writer
 
     def load(self, values: list[bytes | None]) -> _avro.Columns:
         framed = [value if value is None else FRAME + value for value in values]
@@ -39,6 +40,12 @@ class Columnar:
             return
         rows = [read, self._row(good)[0], read] if not refused else [self._row(good)[0]]
         assert repr(comparable(rows_of(self._reader, columns))) == repr(comparable(rows))
+        written = timed(self.write, columns)
+        again = _avro.decode_columns(written, {1: self._writer}, self._table.layout, len, MAX_BYTES)
+        assert repr(rows_of(self._reader, again)) == repr(rows_of(self._reader, columns))
+
+    def write(self, columns: _avro.Columns) -> list[Any]:
+        return _avro.encode_columns(columns, self._writer, FRAME)
 
     def _row(self, value: bytes) -> tuple[Any, str]:
         try:

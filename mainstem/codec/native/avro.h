@@ -95,6 +95,7 @@ PyObject *read_fail(Reader *in, const char *reason);
 int read_refused(Reader *in, const char *reason);
 int write_fail(Out *out, const char *reason);
 int left_over(Reader *in);
+PyObject *taken_error(void); /* the exception that is set, which then is not set any more */
 
 /* decode.c */
 PyObject *read_value(Reader *in, const Node *node);
@@ -111,6 +112,7 @@ int skip_value(Reader *in, const Node *node);
 /* moment.c: dates and times. */
 PyObject *read_moment(Reader *in, const Node *node);
 int check_moment(Reader *in, Op op, int64_t number);
+const char *moment_problem(Op op, int64_t number); /* NULL where there is none */
 int write_moment(Out *out, const Node *node, PyObject *value);
 int start_moments(void);
 int is_date(PyObject *value);

@@ -91,22 +91,6 @@ load_one(Load *load, const Job *job)
     return -1;
 }
 
-/* The exception that is set, taken off. */
-static PyObject *
-taken_error(void)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    return PyErr_GetRaisedException();
-#else
-    PyObject *type, *value, *trace;
-    PyErr_Fetch(&type, &value, &trace);
-    PyErr_NormalizeException(&type, &value, &trace);
-    Py_XDECREF(type);
-    Py_XDECREF(trace);
-    return value;
-#endif
-}
-
 static int
 note_refusal(Load *load, Columns *columns, int64_t number)
 {
@@ -183,4 +167,7 @@ PyMethodDef columns_methods[] = {
     {"decode_columns", decode_columns, METH_VARARGS,
      "decode_columns(values, loaders, layout, otherwise, max_bytes, /): the framed values as columns, by the loaders "
      "of their schemas' ids. otherwise(value) gives another value's loader, or what stands for it among the refused."},
+    {"encode_columns", encode_columns, METH_VARARGS,
+     "encode_columns(array, loader, frame, /): the rows of an Arrow array as bytes behind the frame, by the layout's "
+     "own loader; None for a null, and the AvroError of a row that does not fit."},
     {NULL, NULL, 0, NULL}};

@@ -111,6 +111,24 @@ int parse_uuid(Reader *in, const uint8_t *text, int64_t size, uint8_t uuid[16]);
 /* wide.c */
 void wide_bound(uint64_t bound[4], int digits);
 int wide_read(uint64_t number[4], const uint8_t *bytes, int64_t size, const uint64_t bound[4]);
+int wide_write(uint8_t bytes[33], const uint8_t *number, int width, const uint64_t bound[4]);
+
+/* Where the values of a column of somebody else's array are. */
+typedef struct {
+    const struct ArrowArray *array;
+    int32_t *symbols;   /* enum: the schema's number of a value of the array's dictionary, or -1 */
+} Source;
+
+/* sources.c: the arrays of the columns, where they are of the layout's types. */
+Source *sources_new(const Loader *loader, const struct ArrowSchema *schema, const struct ArrowArray *array);
+void sources_free(Source *sources, Py_ssize_t count);
+
+/* row_write.c */
+int write_row(Out *out, const Loader *loader, const Source *sources, const Step *step, int64_t row);
+int source_is_null(const Source *source, int64_t row);
+
+/* columns_write.c */
+PyObject *encode_columns(PyObject *module, PyObject *args);
 
 extern PyMethodDef columns_methods[];
 

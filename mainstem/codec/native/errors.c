@@ -86,3 +86,18 @@ left_over(Reader *in)
     PyOS_snprintf(reason, sizeof reason, "%lld bytes are left", (long long)(in->end - in->at));
     return read_refused(in, reason);
 }
+
+PyObject *
+taken_error(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    Py_XDECREF(type);
+    Py_XDECREF(trace);
+    return value;
+#endif
+}
