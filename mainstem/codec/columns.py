@@ -28,6 +28,7 @@ class ColumnDecoder:
         self._definition = definition
         self._table = table_of(topic, schema)
         self._loaders: dict[int, _avro.Loader] = {}
+        self._unfit: dict[int, Rejected] = {}
 
     def decode(self, values: list[bytes | Rejected | None]) -> tuple[_avro.Columns, list[tuple[int, Rejected]]]:
         """The columns, and by its number each value that is no row; a Rejected among the values is one of them.
@@ -46,9 +47,16 @@ class ColumnDecoder:
             return value
         try:
             schema_id = schema_id_of(self._topic, value)
-            definition, writer = registered(self._registry, self._topic, schema_id)
-            other = None if definition == self._definition else writer
-            self._loaders[schema_id] = loader_of(self._table, self._topic, schema_id, other)
+            if schema_id not in self._loaders and schema_id not in self._unfit:
+                self._bind(schema_id)
         except Rejected as refused:
             return refused
-        return self._loaders[schema_id]
+        return self._loaders.get(schema_id) or self._unfit[schema_id]
+
+    def _bind(self, schema_id: int) -> None:
+        definition, writer = registered(self._registry, self._topic, schema_id)
+        other = None if definition == self._definition else writer
+        try:
+            self._loaders[schema_id] = loader_of(self._table, self._topic, schema_id, other)
+        except Rejected as unfit:  # for good: what an id means never changes
+            self._unfit[schema_id] = unfit

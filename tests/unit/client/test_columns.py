@@ -106,6 +106,33 @@ def test_a_version_of_another_logical_type_costs_its_records_and_no_more(registr
     assert columns.origins == at(101)
 
 
+def test_a_schema_that_does_not_fit_is_compared_once(registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    cents = order({"name": "net", "type": {**MONEY, "scale": 3}})
+    registry.register(value_subject(TOPIC), cents)
+    asked: list[int] = []
+
+    def definition(schema_id: int) -> Definition:
+        asked.append(schema_id)
+        return cents
+
+    monkeypatch.setattr(registry, "definition", definition)
+    value = b"\x00\x00\x00\x00\x04\x02\x02\x01"
+
+    assert len(read(registry, value, value, value).refused) == 3
+    assert asked == [4]
+
+
+def test_types_that_are_used_by_name_are_columns(registry: MemoryRegistry) -> None:
+    size = {"type": "enum", "name": "size", "symbols": ["S", "L"]}
+    named = order({"name": "first", "type": size}, {"name": "second", "type": ["null", "shop.size"]})
+    registry.register(value_subject(TOPIC), named)
+    value = encoded(registry, TOPIC, named, n=1, first="S", second="L")
+
+    columns = read_columns([RawMessage(TOPIC, 0, 0, None, value)], ColumnDecoder(TOPIC, registry, named))
+
+    assert pa.record_batch(columns).to_pylist() == [{"n": 1, "first": "S", "second": "L"}]
+
+
 def test_columns_want_the_native_codec(registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, FASTAVRO)
 

@@ -207,6 +207,31 @@ def test_arrays_are_let_go_in_any_thread() -> None:
     assert held == []
 
 
+def test_batches_are_loaded_in_several_threads_at_once() -> None:
+    schema = record("R", ("s", "string"), ("u", logical("string", "uuid")))
+    good = native.compile_plan(schema).encode({"s": "text" * 20, "u": UUID(int=7)})
+    odd = native.compile_plan(record("R", ("s", "string"), ("u", "string"))).encode(
+        {"s": "", "u": f"{{{UUID(int=7)}}}"}
+    )
+    loaded: list[Any] = []
+
+    def work() -> None:
+        for _ in range(20):
+            loaded.append(load(schema, [good, good[:-1], odd, good[:-9]] * 50))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(loaded) == 60
+    for columns in loaded:
+        assert array_of(columns).to_pylist()[:2] == [{"s": "text" * 20, "u": UUID(int=7)}, {"s": "", "u": UUID(int=7)}]
+        assert [number % 4 for number, _ in columns.refused] == [1, 3] * 50
+        assert {error.path for _, error in columns.refused} == {"u"}
+
+
 def test_a_capsule_that_nobody_takes_is_freed() -> None:
     columns = load("string", [b"\x08text"] * 10)
 
