@@ -91,8 +91,8 @@ class Subscriber:
     ) -> AsyncIterator[EventColumns]:
         """As `read`, but as Arrow columns of the newest registered version of the topic's schema.
 
-        Raises Misconfigured without the native codec, and for a schema whose values are no columns. Raises OverflowError
-        where a column of a batch would pass 2 GiB: ask for a smaller `batch` then.
+        Raises Misconfigured without the native codec, and for a schema whose values are no columns. Raises
+        OverflowError where a column of a batch would pass 2 GiB: ask for a smaller `batch` then.
         """
         decoder = await asyncio.to_thread(self._column_decoder, topic)
         with reading(self._config) as reader:

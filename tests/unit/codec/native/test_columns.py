@@ -216,8 +216,7 @@ def test_batches_are_loaded_in_several_threads_at_once() -> None:
     loaded: list[Any] = []
 
     def work() -> None:
-        for _ in range(20):
-            loaded.append(load(schema, [good, good[:-1], odd, good[:-9]] * 50))
+        loaded.extend(load(schema, [good, good[:-1], odd, good[:-9]] * 50) for _ in range(20))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
