@@ -14,19 +14,17 @@ from typing import TYPE_CHECKING, Any, cast
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.validation import validate
 
-from mainstem.codec.avro_shape import read_schema
 from mainstem.codec.avro_write import NOT_PLAIN, compile_writer
 from mainstem.codec.coerce import Coercer
 from mainstem.codec.engine import NOT_TAKEN, decode_batch, encode_batch, plan_of
 from mainstem.codec.guard import check_safe
+from mainstem.codec.registered import registered
 from mainstem.codec.registry import Definition, Registry, value_subject
 from mainstem.errors import (
     BAD_PAYLOAD,
-    FOREIGN_SCHEMA,
     NOT_AVRO,
     SCHEMA_REFUSES,
     TOO_LARGE,
-    UNSAFE_SCHEMA,
     Misconfigured,
     Rejected,
 )
@@ -134,7 +132,6 @@ class Decoder:
 
     def __init__(self, topic: str, registry: Registry, reader: Definition | None) -> None:
         self.topic = topic
-        self._subject = value_subject(topic)
         self._registry = registry
         self._reader = parse_schema(dict(reader)) if reader else None
         self._reader_definition = reader
@@ -147,16 +144,11 @@ class Decoder:
         Raises Rejected: not framed (MS-101), not the topic's schema (MS-102), bytes that do not decode (MS-103).
         Raises Unreachable when a schema is not known yet and the registry does not answer.
         """
+        if schema_id is None:
+            return self._decoder(schema_id_of(self.topic, value))(value)
         if len(value) > MAX_BYTES:
             raise Rejected(f"{self.topic}: a value of {len(value)} bytes", code=TOO_LARGE)
-        if schema_id is not None:
-            return self._decoder(schema_id)(bytes(FRAME_BYTES) + value)
-        if len(value) <= FRAME_BYTES - 1 or value[0] != MAGIC:
-            raise Rejected(f"{self.topic}: the value does not start with 0x00 and a schema id", code=NOT_AVRO)
-        read = self._by_id.get(int.from_bytes(value[1:FRAME_BYTES], "big"))
-        if read is None:
-            read = self._decoder(int.from_bytes(value[1:FRAME_BYTES], "big"))
-        return read(value)
+        return self._decoder(schema_id)(bytes(FRAME_BYTES) + value)
 
     def decode_all(self, values: list[bytes | None]) -> list[Data | Rejected | None]:
         """Each value's data, None for a tombstone, or the Rejected that `decode` would raise; raises Unreachable.
@@ -177,9 +169,7 @@ class Decoder:
         return self._by_id[schema_id]
 
     def _make(self, schema_id: int) -> Decode:
-        if not self._registry.has(self._subject, schema_id):
-            raise Rejected(f"schema id {schema_id} is not registered under {self._subject}", code=FOREIGN_SCHEMA)
-        definition, writer = self._writer(schema_id)
+        definition, writer = registered(self._registry, self.topic, schema_id)
         reader = None if definition == self._reader_definition else self._reader
         plan = plan_of(writer, reader)
         if plan is not None:
@@ -187,24 +177,26 @@ class Decoder:
             return partial(_read_native, plan, self.topic, schema_id)
         return partial(_read, writer, reader, self.topic, schema_id)
 
-    def _writer(self, schema_id: int) -> tuple[Definition, Any]:
-        try:
-            definition = self._registry.definition(schema_id)
-            check_safe(definition, self.topic)
-            writer, _ = read_schema(definition)
-        except Misconfigured as unusable:
-            code = unusable.code if unusable.code is UNSAFE_SCHEMA else FOREIGN_SCHEMA
-            raise Rejected(f"schema {schema_id} of {self._subject}: {unusable.cause}", code=code) from None
-        except (KeyError, ValueError):  # deleted meanwhile, or of another kind: Protobuf is not even JSON
-            raise Rejected(f"schema {schema_id} of {self._subject} is not Avro", code=FOREIGN_SCHEMA) from None
-        return definition, writer
+
+def schema_id_of(topic: str, value: bytes) -> int:
+    """The id that stands before the bytes. Raises Rejected: too large, or not framed (MS-101)."""
+    if len(value) > MAX_BYTES:
+        raise Rejected(f"{topic}: a value of {len(value)} bytes", code=TOO_LARGE)
+    if len(value) <= FRAME_BYTES - 1 or value[0] != MAGIC:
+        raise Rejected(f"{topic}: the value does not start with 0x00 and a schema id", code=NOT_AVRO)
+    return int.from_bytes(value[1:FRAME_BYTES], "big")
+
+
+def undecodable(topic: str, schema_id: int, error: Exception) -> Rejected:
+    """What is said of bytes that the native codec does not take: its error quotes no value."""
+    return Rejected(f"{topic}: the bytes do not decode with schema {schema_id}: {error}", code=BAD_PAYLOAD)
 
 
 def _read_native(plan: _avro.Plan, topic: str, schema_id: int, value: bytes) -> Data:
     try:
         return cast(Data, plan.decode(value, FRAME_BYTES))
     except NOT_TAKEN as error:
-        raise Rejected(f"{topic}: the bytes do not decode with schema {schema_id}: {error}", code=BAD_PAYLOAD) from None
+        raise undecodable(topic, schema_id, error) from None
 
 
 def _read(writer: Any, reader: Any, topic: str, schema_id: int, value: bytes) -> Data:

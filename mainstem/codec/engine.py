@@ -10,11 +10,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-from mainstem.errors import Misconfigured
+from mainstem.errors import FOREIGN_SCHEMA, Misconfigured, Rejected
 from mainstem.observe.logs import logger
 
 try:
     from mainstem.codec.native import _avro
+    from mainstem.codec.native.loading import Table
     from mainstem.codec.native.plan import Unsupported, compile_plan
 except ImportError as missing:
     _missing: ImportError | None = missing
@@ -24,6 +25,7 @@ else:
 VARIABLE: Final = "MAINSTEM_CODEC"
 NATIVE: Final = "native"
 FASTAVRO: Final = "fastavro"
+BUILD_IT: Final = f"install mainstem where a C compiler is, and leave {VARIABLE} unset"
 
 NOT_TAKEN: tuple[type[Exception], ...] = (_avro.AvroError,) if _missing is None else ()
 """What a plan raises for bytes or a value that it does not take: it has a path and an offset, and quotes no value."""
@@ -55,6 +57,35 @@ def encode_batch(
     if plan is not None:
         return _avro.encode_batch(values, plan, frame, otherwise)
     return [None if value is None else otherwise(value) for value in values]
+
+
+def table_of(topic: str, schema: Any) -> Table:
+    """The Arrow columns of a topic's schema. Raises Misconfigured without the native codec, and where it makes none."""
+    if engine() == FASTAVRO:
+        raise Misconfigured("Arrow columns are made by the native codec only", fix=BUILD_IT)
+    try:
+        return Table(schema)
+    except Unsupported as why:
+        raise Misconfigured(f"{topic}: the values of its schema are no Arrow columns: {why}") from None
+
+
+def loader_of(table: Table, topic: str, schema_id: int, writer: Any) -> _avro.Loader:
+    """Fills the columns from what another schema wrote, or None for their own. Raises Rejected where it cannot."""
+    try:
+        return table.loader(writer)
+    except Unsupported as why:
+        raise Rejected(f"{topic}: schema {schema_id} fills other columns: {why}", code=FOREIGN_SCHEMA) from None
+
+
+def decode_columns(
+    values: list[Any],
+    loaders: dict[int, _avro.Loader],
+    layout: _avro.Layout,
+    otherwise: Callable[[Any], Any],
+    most: int,
+) -> _avro.Columns:
+    """Framed values as columns; `otherwise` gives the loader of any other value, or why it has none."""
+    return _avro.decode_columns(values, loaders, layout, otherwise, most)
 
 
 def engine() -> str:

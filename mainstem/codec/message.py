@@ -150,12 +150,17 @@ def _fill(event: Event, message: Message) -> None:
 
 def decode_value(decoder: Decoder, value: bytes, headers: Any) -> Data:
     """Decodes a value whose schema id stands before it or, in the newer form, in a header."""
+    return decoder.decode(framed_value(value, headers))
+
+
+def framed_value(value: bytes, headers: Any) -> bytes:
+    """The value behind its schema's id, wherever that is given. Raises Rejected (MS-101) for a header that is none."""
     for name, named in headers.items() if isinstance(headers, dict) else headers or ():
         if name == h.VALUE_SCHEMA_ID and named:
             if len(named) != FRAME_BYTES or named[0] != 0:
                 raise Rejected(f"{h.VALUE_SCHEMA_ID} is not 0x00 and a 4-byte schema id", code=NOT_AVRO)
-            return decoder.decode(value, int.from_bytes(named[1:], "big"))
-    return decoder.decode(value)
+            return bytes(named) + value
+    return value
 
 
 def _timestamp(message: Message) -> datetime | None:

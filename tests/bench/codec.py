@@ -3,9 +3,9 @@
     python tests/bench/codec.py                     # a minute
     python tests/bench/codec.py --records 5000 --rounds 15
 
-For a nested and a flat order: microseconds per record to decode to a dict, to encode one, and to do both with two
-fields changed in between, where the native codec makes views; in alternating rounds. Prints the medians and their
-ratio. Every value is compared first.
+For a nested and a flat order: microseconds per record to decode to a dict or to a batch of Arrow columns, to encode
+either, and to decode and encode with two fields changed in between, where the native codec makes views; in alternating
+rounds. Prints the medians and their ratio. Every value is compared first.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from io import BytesIO
 from typing import Any
 
 import fastavro
+import pyarrow
 
 from mainstem.codec.native import _avro
+from mainstem.codec.native.loading import Table
 from mainstem.codec.native.plan import compile_plan
 from tests.bench import orders
 
@@ -41,6 +43,12 @@ class Shape:
         self.parsed = fastavro.parse_schema(schema)
         self.records = records
         self.values = [self.write(record) for record in records]
+        self.table = Table(schema)
+        self.loader = self.table.loader()
+        self.columns_schema = pyarrow.schema(self.table.layout)
+        self.framed: list[bytes | None] = [FRAME + value for value in self.values]
+        assert pyarrow.record_batch(self.load()).to_pylist() == records
+        assert _avro.encode_columns(self.load(), self.loader, FRAME) == self.framed
         for record, value in zip(records, self.values, strict=True):
             assert self.plan.decode(value) == self.read(value) == record
             assert self.plan.encode(record) == value
@@ -59,6 +67,15 @@ class Shape:
 
     def change_view(self, value: bytes) -> bytes:
         return self.plan.encode(self.plan.view(value).replace(total=TOTAL, note=NOTE))
+
+    def batch_by_rows(self) -> object:
+        return pyarrow.RecordBatch.from_pylist([self.read(value) for value in self.values], self.columns_schema)
+
+    def batch_by_columns(self) -> object:
+        return pyarrow.record_batch(self.load())
+
+    def load(self) -> _avro.Columns:
+        return _avro.decode_columns(self.framed, {1: self.loader}, self.table.layout, repr, 10**6)
 
     def read(self, value: bytes) -> Any:
         return fastavro.schemaless_reader(BytesIO(value), self.parsed, None)
@@ -100,13 +117,27 @@ def measure(title: str, shape: Shape, rounds: int) -> None:
         partial(each, shape.write, shape.records),
         partial(each, shape.plan.encode, shape.records),
     )
-    framed: list[bytes | None] = [FRAME + value for value in shape.values]
     compare(
         "decode a batch, frames checked",
         count,
         rounds,
         partial(each, shape.read, shape.values),
-        partial(_avro.decode_batch, framed, {1: shape.plan}, repr, 10**6, False),
+        partial(_avro.decode_batch, shape.framed, {1: shape.plan}, repr, 10**6, False),
+    )
+    compare(
+        "decode a batch to Arrow columns",
+        count,
+        rounds,
+        partial(each, shape.read, shape.values),
+        shape.load,
+    )
+    compare("a record batch of pyarrow's", count, rounds, shape.batch_by_rows, shape.batch_by_columns)
+    compare(
+        "encode a batch of Arrow columns",
+        count,
+        rounds,
+        partial(each, shape.write, shape.records),
+        partial(_avro.encode_columns, shape.load(), shape.loader, FRAME),
     )
     compare(
         "decode, change two fields, encode",

@@ -3,8 +3,8 @@
     python -m tests.fuzz.codec --seconds 1800         # exit code 1 after a second for a value, or 256 MB
     python -m tests.fuzz.codec --leaks 10000000       # reads and writes so many records; prints the memory as it goes
 
-What is read is also written, read again, and compared with what a view of it says. A crash leaves the seed on the
-screen.
+What is read is also written, read again, and compared with what a view of it and what Arrow columns say. A crash leaves
+the seed on the screen.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from typing import Any
 from uuid import UUID
 
 import psutil
+import pyarrow
 
 from mainstem.codec.native import _avro
 from mainstem.codec.native.plan import compile_plan
+from tests.fuzz.columns import Columnar, finite
 
 MAX_SECONDS = 1.0
 MAX_BYTES = 256_000_000
@@ -156,6 +158,8 @@ def fuzz(seconds: float, seed: int) -> int:
     draw, writer = random.Random(seed), compile_plan(SCHEMA)
     plans = [writer, compile_plan(SCHEMA, READER), compile_plan(LINE), compile_plan({"type": "map", "values": LINE})]
     seeds = [writer.encode(VALUE), writer.encode({**VALUE, "p": {**VALUE, "p": VALUE}}), plans[2].encode(VALUE["b"])]
+    columnar, finite_value = [Columnar(SCHEMA), Columnar(SCHEMA, READER)], compile_plan(finite(SCHEMA)).encode(VALUE)
+    seeds.append(finite_value)
     process, end = psutil.Process(), time.monotonic() + seconds
     tried = taken = 0
     most = 0
@@ -165,6 +169,7 @@ def fuzz(seconds: float, seed: int) -> int:
             taken += 1
             if len(seeds) < 200 and len(value) < 4000:
                 seeds.append(value)
+        columnar[tried % 2].check(timed, value, finite_value, closely=tried % 50 < 2)
         tried += 1
         if tried % 1000 == 0:
             most = max(most, process.memory_info().rss)
@@ -187,12 +192,27 @@ def rounds(plan: _avro.Plan) -> Iterator[Callable[[], object]]:
     yield lambda: _avro.decode_batch([b"\0\0\0\0\1" + value, None, b"x"], {1: plan}, len, 10**6, True)
     yield lambda: _avro.encode_batch([VALUE, None, 7], plan, b"\0\0\0\0\1", str)
     yield lambda: compile_plan(LINE, LINE)
+    columnar, finite_value = Columnar(SCHEMA, READER), compile_plan(finite(SCHEMA)).encode(VALUE)
+    yield lambda: columnar.load([finite_value, None, b"x", finite_value[:-9]])
+    yield lambda: pyarrow.record_batch(columnar.load([finite_value] * 3)).slice(1).column(2)
+    yield lambda: columnar.load([finite_value]).__arrow_c_array__()
+    yield lambda: columnar.write(columnar.load([finite_value] * 2))
+    yield lambda: _untaken(lambda: columnar.write(pyarrow.array([1])))
+    yield lambda: Columnar({**SCHEMA, "fields": SCHEMA["fields"][:4]})
 
 
 def _refused(work: Callable[[Any], object], value: Any) -> None:
     try:
         work(value)
     except _avro.AvroError:
+        return
+    raise AssertionError("it was taken")
+
+
+def _untaken(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except (TypeError, pyarrow.ArrowException):
         return
     raise AssertionError("it was taken")
 

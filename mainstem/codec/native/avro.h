@@ -60,10 +60,12 @@ typedef struct {
     int depth;           /* how many levels may still be entered */
     int64_t memory;      /* how many bytes of Python objects may still be made */
     int views;           /* records become views instead of dicts */
+    int unlocked;        /* the interpreter's lock is not held */
     Plan *plan;
     PyObject *owner;     /* the bytes object that is read */
 } Reader;
 
+#define CONTAINER_BYTES 88 /* a list or a dict without its items */
 #define OUT_SMALL 1024
 typedef struct {
     uint8_t *data;
@@ -93,6 +95,7 @@ PyObject *read_fail(Reader *in, const char *reason);
 int read_refused(Reader *in, const char *reason);
 int write_fail(Out *out, const char *reason);
 int left_over(Reader *in);
+PyObject *taken_error(void); /* the exception that is set, which then is not set any more */
 
 /* decode.c */
 PyObject *read_value(Reader *in, const Node *node);
@@ -109,6 +112,7 @@ int skip_value(Reader *in, const Node *node);
 /* moment.c: dates and times. */
 PyObject *read_moment(Reader *in, const Node *node);
 int check_moment(Reader *in, Op op, int64_t number);
+const char *moment_problem(Op op, int64_t number); /* NULL where there is none */
 int write_moment(Out *out, const Node *node, PyObject *value);
 int start_moments(void);
 int is_date(PyObject *value);
@@ -132,10 +136,13 @@ Py_ssize_t branch_of(Out *out, const Node *node, PyObject *value);
 PyObject *record_new(Reader *in, const Node *node);
 int write_view(Out *out, const Node *node, PyObject *value);
 
-/* plan.c: the whole value behind the bytes `before`, which may be NULL. */
+/* plan.c: the kind of that name, or OP_COUNT; the whole value behind the bytes `before`, which may be NULL. */
+Op op_of(const char *name);
 PyObject *plan_write(Out *out, Plan *plan, PyObject *value, PyObject *before);
 
 /* batch.c */
+#define FRAME_BYTES 5
 extern PyMethodDef batch_methods[];
+int64_t framed_id(PyObject *value, Py_ssize_t max_bytes);
 
 #endif

@@ -2,10 +2,8 @@
  * is not plain goes to a function of the caller's. */
 #include "avro.h"
 
-#define FRAME_BYTES 5
-
 /* The schema's id of a framed value; -1 where it is not framed, or too large. */
-static int64_t
+int64_t
 framed_id(PyObject *value, Py_ssize_t max_bytes)
 {
     Py_ssize_t size = PyBytes_GET_SIZE(value);

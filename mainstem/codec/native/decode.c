@@ -4,7 +4,6 @@
 
 #define ITEM_BYTES 8
 #define ENTRY_BYTES 160
-#define CONTAINER_BYTES 88
 
 int
 start_reader(Reader *in, Plan *plan, PyObject *owner, Py_ssize_t start)
@@ -21,6 +20,7 @@ start_reader(Reader *in, Plan *plan, PyObject *owner, Py_ssize_t start)
     in->depth = plan->max_depth;
     in->memory = plan->max_memory;
     in->views = 0;
+    in->unlocked = 0;
     in->plan = plan;
     in->owner = owner;
     return 0;

@@ -52,7 +52,13 @@ raise(Frame *top, const char *reason, Py_ssize_t offset)
 PyObject *
 read_fail(Reader *in, const char *reason)
 {
+    if (!in->unlocked) {
+        raise(in->top, reason, in->at - in->start);
+        return NULL;
+    }
+    PyGILState_STATE held = PyGILState_Ensure();
     raise(in->top, reason, in->at - in->start);
+    PyGILState_Release(held);
     return NULL;
 }
 
@@ -79,4 +85,19 @@ left_over(Reader *in)
         return 0;
     PyOS_snprintf(reason, sizeof reason, "%lld bytes are left", (long long)(in->end - in->at));
     return read_refused(in, reason);
+}
+
+PyObject *
+taken_error(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    Py_XDECREF(type);
+    Py_XDECREF(trace);
+    return value;
+#endif
 }

@@ -1,5 +1,5 @@
 /* The extension module: its types, its exception, and what it takes from Python. */
-#include "avro.h"
+#include "columns.h"
 
 Known known;
 
@@ -42,14 +42,19 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC
 PyInit__avro(void)
 {
-    if (look_up() < 0 || PyType_Ready(&PlanType) < 0 || PyType_Ready(&RecordType) < 0)
+    if (look_up() < 0 || PyType_Ready(&PlanType) < 0 || PyType_Ready(&RecordType) < 0 || PyType_Ready(&LayoutType) < 0 ||
+        PyType_Ready(&LoaderType) < 0 || PyType_Ready(&ColumnsType) < 0)
         return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (!module)
         return NULL;
     if (PyModule_AddObjectRef(module, "AvroError", known.AvroError) < 0 ||
         PyModule_AddObjectRef(module, "Plan", (PyObject *)&PlanType) < 0 ||
-        PyModule_AddObjectRef(module, "Record", (PyObject *)&RecordType) < 0)
+        PyModule_AddObjectRef(module, "Record", (PyObject *)&RecordType) < 0 ||
+        PyModule_AddObjectRef(module, "Layout", (PyObject *)&LayoutType) < 0 ||
+        PyModule_AddObjectRef(module, "Loader", (PyObject *)&LoaderType) < 0 ||
+        PyModule_AddObjectRef(module, "Columns", (PyObject *)&ColumnsType) < 0 ||
+        PyModule_AddFunctions(module, columns_methods) < 0)
         Py_CLEAR(module);
     return module;
 }

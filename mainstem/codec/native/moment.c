@@ -81,13 +81,20 @@ units_of_day(Op op)
     }
 }
 
-int
-check_moment(Reader *in, Op op, int64_t number)
+const char *
+moment_problem(Op op, int64_t number)
 {
     int64_t day = floor_div(number, units_of_day(op));
     if (op == OP_TIME_MILLIS || op == OP_TIME_MICROS)
-        return day ? read_refused(in, "a time of day outside of the day") : 0;
-    return day < FIRST_DAY || day > LAST_DAY ? read_refused(in, "a date outside of the years 1 to 9999") : 0;
+        return day ? "a time of day outside of the day" : NULL;
+    return day < FIRST_DAY || day > LAST_DAY ? "a date outside of the years 1 to 9999" : NULL;
+}
+
+int
+check_moment(Reader *in, Op op, int64_t number)
+{
+    const char *problem = moment_problem(op, number);
+    return problem ? read_refused(in, problem) : 0;
 }
 
 PyObject *

@@ -9,7 +9,7 @@ static const char *const NAMES[OP_COUNT] = {
     "string-uuid",
     "int-to-double", "long-to-double", "string-to-bytes", "bytes-to-string", "mismatch"};
 
-static Op
+Op
 op_of(const char *name)
 {
     int op = 0;

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, cast
 
 import fastavro
+import pyarrow
 import pytest
 from confluent_kafka import Consumer, Message, Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -76,6 +77,21 @@ def orders(stack: Stack) -> Iterator[Orders]:
         schema_id = registry.register(value_subject(topic), definition(topic))
     yield Orders(stack, topic, schema_id)
     admin.delete([topic])
+
+
+async def test_events_are_read_as_arrow_columns(orders: Orders) -> None:
+    async with orders.publisher() as publisher:
+        for number in range(10):
+            await publisher.publish(orders.topic, {**ORDER, "order_id": str(number)}, key=str(number))
+
+    async with orders.subscriber() as subscriber:
+        read = [columns async for columns in subscriber.read_columns(orders.topic, batch=4)]
+
+    rows = [row for columns in read for row in pyarrow.record_batch(columns).to_pylist()]
+    assert sorted(rows, key=lambda row: row["order_id"]) == [{**ORDER, "order_id": str(n)} for n in range(10)]
+    places = [origin for columns in read for origin in columns.origins]
+    assert len(set(places)) == 10
+    assert all(columns.refused == [] and columns.deleted == [] for columns in read)
 
 
 async def test_an_event_is_published_with_its_attributes_and_read_back_with_its_types(orders: Orders) -> None:
