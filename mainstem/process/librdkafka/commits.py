@@ -24,12 +24,20 @@ log = logging.getLogger(__name__)
 class Store(Protocol):
     """A table's store, as a commit sees it."""
 
+    @property
+    def is_lasting(self) -> bool:
+        """It wants to know how far into its changelogs it is, when it keeps changes."""
+
+    def changelogs(self) -> Sequence[TP]: ...
     def has_changes(self) -> bool: ...
+    async def close_windows(self) -> None:
+        """Those that are over; what that changes and sends is part of the commit."""
+
     def write_changes(self, write: Any) -> None:
         """To the changelog, once for each changed key."""
 
-    def keep_changes(self) -> None:
-        """They are committed."""
+    def keep_changes(self, ends: Mapping[TP, int]) -> None:
+        """They are committed. `ends`: where changelogs ended while nobody but this worker had written to them."""
 
     def drop_changes(self) -> None:
         """They are aborted. Drops cached values too: they may have been changed in place."""
@@ -56,6 +64,21 @@ class Work(Protocol):
 
     async def rewind(self) -> None:
         """Drops what waits and reads again from the committed offsets."""
+
+
+async def _close_windows(work: Work) -> None:
+    """Raises ProducerFailed."""
+    try:
+        for store in work.stores():
+            await store.close_windows()
+    except ProducerFailed:
+        raise
+    except Exception as error:  # noqa: BLE001 - the author's code: it would be called again and again
+        work.options.ends(f"a window could not be closed: {error!r}")
+
+
+async def _ends(work: Work, stores: Sequence[Store]) -> Mapping[TP, int]:
+    return await work.producer.ends([tp for store in stores if store.is_lasting for tp in store.changelogs()])
 
 
 class AtLeastOnce:
@@ -91,17 +114,19 @@ class AtLeastOnce:
     async def _commit(self) -> bool:
         work = self._work
         offsets = work.flights.due()
-        changed = [store for store in work.stores() if store.has_changes()]
-        if not offsets and not changed:
-            return False
-        for store in changed:
-            store.write_changes(work.producer.write)
         try:
+            await _close_windows(work)
+            changed = [store for store in work.stores() if store.has_changes()]
+            if not offsets and not changed:
+                return False
+            for store in changed:
+                store.write_changes(work.producer.write_all)
             await work.producer.flush()
         except ProducerFailed as failed:
             work.options.ends(str(failed))
+        ends = await _ends(work, changed)
         for store in changed:
-            store.keep_changes()
+            store.keep_changes(ends)
         offsets = {tp: offset for tp, offset in offsets.items() if tp in work.flights}
         try:
             await work.commit_offsets(offsets)
@@ -215,21 +240,25 @@ class ExactlyOnce:
 
     async def _commit(self) -> Told:
         work = self._work
-        offsets = work.flights.due()
-        changed = [store for store in work.stores() if store.has_changes()]
         transactions = work.producer.transactions
-        if transactions is None or (not offsets and not changed and not transactions.is_open):
+        if transactions is None:
             return Told.COMMITTED
         try:
+            await _close_windows(work)
+            offsets = work.flights.due()
+            changed = [store for store in work.stores() if store.has_changes()]
+            if not offsets and not changed and not transactions.is_open:
+                return Told.COMMITTED
             for store in changed:
-                store.write_changes(work.producer.write)
+                store.write_changes(work.producer.write_all)
+            ends = await _ends(work, changed)  # before the commit: after it others may write
             told = await transactions.commit(offsets, await work.group())
         except ProducerFailed as failed:
             log.warning("the transaction is aborted: %s", failed)
             return Told.REFUSED
         if told is Told.COMMITTED:
             for store in changed:
-                store.keep_changes()
+                store.keep_changes(ends)
             work.committed(offsets)
         return told
 

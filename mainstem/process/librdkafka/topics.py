@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
+from faust.types import TP
 
 from mainstem.process.librdkafka.murmur2 import murmur2
 
 WAIT_S = 30.0
 LOOK_S = 0.05
+ENDS_S = 2.0
 
 
 class Topics:
@@ -38,6 +40,24 @@ class Topics:
         """Where a key belongs (murmur2, as in Kafka's Java clients)."""
         count = self.partitions(topic)
         return murmur2(key) % count if count else 0
+
+    async def ends(self, partitions: Sequence[TP]) -> dict[TP, int]:
+        """Where they end, with what is not committed yet. Those that give no answer in time are left out."""
+        if not partitions:
+            return {}
+        latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        wanted = {TopicPartition(*tp): latest for tp in partitions}
+        asked = self._admin().list_offsets(
+            wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ENDS_S
+        )
+        answers = {TP(place.topic, place.partition): asyncio.wrap_future(told) for place, told in asked.items()}
+        await asyncio.wait(answers.values())
+        return {tp: answer.result().offset for tp, answer in answers.items() if answer.exception() is None}
+
+    def ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Kafka's ids of them: a topic that was made anew has another. Blocks."""
+        asked = self._admin().describe_topics(TopicCollection(list(topics)))
+        return {name: str(told.result(WAIT_S).topic_id) for name, told in asked.items()}
 
     async def create(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         """Makes it, if it is not there. `config`, `retention` (s), `compacting` and `deleting` are Faust's words."""

@@ -21,6 +21,7 @@ import faust
 
 from mainstem.process.librdkafka import App, EngineOptions, Event
 from mainstem.process.librdkafka.transaction import Writer
+from tests.integration.process.librdkafka.worker_tables import MODES
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Settings:
     datadir: str
     guarantee: str = "exactly_once"
     mode: str = "step"
-    """`step`, `async step` or `agent`."""
+    """`step`, `async step` or `agent`; or one of `worker_tables.MODES`."""
     has_table: bool = False
+    standby: bool = False
     store: str = "memory://"
     concurrency: int = 1
     """Of the agent."""
@@ -105,7 +107,11 @@ def build(settings: Settings) -> App:
         topic_partitions=3,
         engine=EngineOptions(member=settings.member, **settings.engine),
     )
-    table = app.Table("counts", default=lambda: {"n": 0}, partitions=3) if settings.has_table else None
+    if settings.mode in MODES:
+        MODES[settings.mode](app, settings.reads, settings.writes)
+        return app
+    options: dict[str, Any] = {"default": lambda: {"n": 0}, "partitions": 3, "standby": settings.standby}
+    table = app.Table("counts", **options) if settings.has_table else None
     counter = Counter(table)
     if settings.mode == "agent":
         _agent(app, settings, counter)
