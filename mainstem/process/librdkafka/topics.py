@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 from faust.types import TP
@@ -46,7 +46,8 @@ class Topics:
         """The offset after the last record of each, also of transactions that are open. Those that Kafka says nothing
         of are left out. Blocks; raises KafkaException or TimeoutError."""
         asked = {TopicPartition(*tp): OffsetSpec.latest() for tp in tps}  # type: ignore[no-untyped-call]
-        answers = self._admin().list_offsets(asked, request_timeout=ANSWER_S)
+        isolation = IsolationLevel.READ_UNCOMMITTED
+        answers = self._admin().list_offsets(asked, isolation_level=isolation, request_timeout=ANSWER_S)
         found = {}
         for place, answer in answers.items():
             with suppress(KafkaException):
@@ -60,6 +61,11 @@ class Topics:
         except (KafkaException, TimeoutError):
             return False
         return True
+
+    def ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Kafka's ids of them: a topic that was made anew has another. Blocks."""
+        asked = self._admin().describe_topics(TopicCollection(list(topics)))
+        return {name: str(told.result(WAIT_S).topic_id) for name, told in asked.items()}
 
     async def create(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         """Makes it, if it is not there. `config`, `retention` (s), `compacting` and `deleting` are Faust's words."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from mainstem.testing.raw_message import RawMessage
 
 from mainstem import Misconfigured, Origin
 from mainstem.client.columns import EventColumns, read_columns
@@ -15,7 +16,6 @@ from mainstem.codec.columns import ColumnDecoder
 from mainstem.codec.engine import FASTAVRO, VARIABLE
 from mainstem.codec.registry import Definition, value_subject
 from mainstem.errors import BAD_PAYLOAD, FOREIGN_SCHEMA, NOT_AVRO, TOO_LARGE, UNSAFE_SCHEMA
-from mainstem.process.engine.raw import RawMessage
 from mainstem.testing.memory_registry import MemoryRegistry
 
 pa = pytest.importorskip("pyarrow")
