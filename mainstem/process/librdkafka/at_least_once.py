@@ -8,7 +8,7 @@ from time import monotonic
 
 from confluent_kafka import KafkaException
 
-from mainstem.process.librdkafka.commits import Watch, Work, close_windows, ends_of
+from mainstem.process.librdkafka.commits import Watch, Work, changelog_ends, close_windows
 from mainstem.process.librdkafka.transaction import ProducerFailed
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class AtLeastOnce:
             await work.producer.flush()
         except ProducerFailed as failed:
             work.options.ends(str(failed))
-        ends = await ends_of(work, changed)
+        ends = await changelog_ends(work, changed)
         for store in changed:
             store.keep_changes(ends)
         offsets = {tp: offset for tp, offset in offsets.items() if tp in work.flights}

@@ -73,7 +73,7 @@ async def close_windows(work: Work) -> None:
         work.options.ends(f"a window could not be closed: {error!r}")
 
 
-async def ends_of(work: Work, stores: Sequence[Store]) -> Mapping[TP, int]:
+async def changelog_ends(work: Work, stores: Sequence[Store]) -> Mapping[TP, int]:
     return await work.producer.ends([tp for store in stores if store.is_lasting for tp in store.changelogs()])
 
 

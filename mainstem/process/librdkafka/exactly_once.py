@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from time import monotonic
 
-from mainstem.process.librdkafka.commits import Watch, Work, close_windows, ends_of
+from mainstem.process.librdkafka.commits import Watch, Work, changelog_ends, close_windows
 from mainstem.process.librdkafka.epoch import Epoch, Phase, Told
 from mainstem.process.librdkafka.transaction import ProducerFailed
 
@@ -135,16 +135,16 @@ class ExactlyOnce:
         transactions = work.producer.transactions
         if transactions is None:
             return Told.COMMITTED
+        self._watch.commit_begins()
         try:
             await close_windows(work)
             offsets = work.flights.due()
             changed = [store for store in work.stores() if store.has_changes()]
             if not offsets and not changed and not transactions.is_open:
                 return Told.COMMITTED
-            self._watch.commit_begins()
             for store in changed:
                 store.write_changes(work.producer.write_all)
-            ends = await ends_of(work, changed)  # before the commit: after it others may write
+            ends = await changelog_ends(work, changed)  # before the commit: after it others may write
             told = await transactions.commit(offsets, await work.group())
         except ProducerFailed as failed:
             log.warning("the transaction is aborted: %s", failed)

@@ -101,6 +101,10 @@ class GlobalStore(OverlayStore):
         self.all.drop_changes()
         self._slices.clear()
 
+    def persisted_offset(self, tp: TP) -> int | None:
+        part = self._slices.get(tp.partition)
+        return part.position.offset if part is not None and part.position is not None else None
+
     def _candidates(self, key: Any) -> tuple[Part, ...]:
         return (self.all,)
 

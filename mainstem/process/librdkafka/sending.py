@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException
@@ -179,15 +178,14 @@ class Producer(base.Producer):
             raise ProducerFailed(f"a record was refused: {self._refused.str()}")
 
     async def ends(self, partitions: Sequence[TP]) -> Mapping[TP, int]:
-        """Where they end, with what is not committed yet; without those that Kafka does not tell in time."""
+        """Where they end, with what is not committed yet. Those that give no answer in time are left out."""
         if not partitions:
             return {}
-        admin = cast(Any, self.transport).admin
-        with suppress(KafkaException, TimeoutError):
-            return cast(
-                Mapping[TP, int], await asyncio.get_running_loop().run_in_executor(None, admin.ends, partitions)
-            )
-        return {}
+        try:
+            ask: Callable[[Sequence[TP]], dict[TP, int]] = cast(Any, self.transport).admin.ends
+            return await asyncio.get_running_loop().run_in_executor(None, ask, partitions)
+        except (KafkaException, TimeoutError):
+            return {}
 
     async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         await cast(Any, self.transport).admin.create(topic, partitions, replication, **options)

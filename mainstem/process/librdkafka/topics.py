@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 from faust.types import TP
@@ -46,8 +46,7 @@ class Topics:
         """The offset after the last record of each, also of transactions that are open. Those that Kafka says nothing
         of are left out. Blocks; raises KafkaException or TimeoutError."""
         asked = {TopicPartition(*tp): OffsetSpec.latest() for tp in tps}  # type: ignore[no-untyped-call]
-        isolation = IsolationLevel.READ_UNCOMMITTED
-        answers = self._admin().list_offsets(asked, isolation_level=isolation, request_timeout=ANSWER_S)
+        answers = self._admin().list_offsets(asked, request_timeout=ANSWER_S)
         found = {}
         for place, answer in answers.items():
             with suppress(KafkaException):

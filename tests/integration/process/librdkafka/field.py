@@ -127,10 +127,10 @@ class Field:
         """Kills it when there are more outputs than there were, and starts it again at once."""
         before = len(self.outputs()) if self.lives[member] > 1 else 0
         self.wait_until(lambda: len(self.outputs()) > before)
-        self.kill_and_restart(member)
+        self.kill(member)
 
-    def kill_and_restart(self, member: str) -> None:
-        """At once."""
+    def kill(self, member: str) -> None:
+        """And starts it again at once."""
         self._workers[member].kill()
         self._workers[member].wait()
         self.ends[-9] += 1
@@ -146,8 +146,7 @@ class Field:
         worker.terminate()
         worker.wait(30)
 
-    def kill(self, member: str) -> None:
-        """For good."""
+    def kill_for_good(self, member: str) -> None:
         worker = self._workers.pop(member)
         worker.kill()
         worker.wait()

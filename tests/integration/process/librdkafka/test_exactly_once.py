@@ -74,7 +74,7 @@ def test_a_batch_that_waits_holds_up_no_commit_and_no_worker(make_field: MakeFie
     field.wait_until(lambda: monotonic() - began > 3 * limits["transaction_timeout_s"])
     assert field.running() == {"w1"}, field.report()
     field.settings["endures"] = True
-    field.kill_and_restart("w1")
+    field.kill("w1")
     field.publish(events(600)[501:])
     field.run_until_done()
     assert_each_once(field, range(600))

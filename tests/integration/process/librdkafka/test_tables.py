@@ -59,7 +59,7 @@ def test_after_a_kill_a_table_on_disk_reads_no_more_than_the_last_transaction_ag
     field.publish(events(2_000))
     field.start("w1")
     field.tend_until(lambda: len(field.outputs()) == 2_000)
-    field.kill("w1")
+    field.kill_for_good("w1")
     field.publish(events(2_400)[2_000:])
     field.start("w1")
     field.run_until_done()
@@ -93,7 +93,7 @@ def test_a_standby_restores_only_the_rest_when_it_takes_over(make_field: MakeFie
     for end in range(300, 1_501, 300):
         field.publish(events(end)[end - 300 :])
         field.tend_until(lambda: len(field.outputs()) == end)  # noqa: B023 - called before the next round
-    field.kill("w1")
+    field.kill_for_good("w1")
     before = len(field.restored("w2"))
     field.publish(events(1_800)[1_500:])
     field.run_until_done()
