@@ -25,5 +25,5 @@ unset PIP_FIND_LINKS
 compile requirements/build.txt "$@" --strip-extras requirements/build.in
 compile requirements/runtime.txt "$@" --strip-extras pyproject.toml
 # With their extras: pip before 23.3 takes a pin without them for none (pypa/pip issue 12345).
-compile requirements/dev.txt "$@" --no-strip-extras --extra arrow --extra dev --extra test \
+compile requirements/dev.txt "$@" --no-strip-extras --extra arrow --extra dev --extra rocksdb --extra test \
   --constraint requirements/runtime.txt pyproject.toml requirements/build.in

@@ -13,6 +13,7 @@ from faust.types.enums import ProcessingGuarantee
 from mainstem.process.librdkafka.assign import Assignor
 from mainstem.process.librdkafka.batch import Step, agent_for
 from mainstem.process.librdkafka.deferred import DeferredBatches, DeferredRunner, Function
+from mainstem.process.librdkafka.global_table import GlobalTable
 from mainstem.process.librdkafka.options import EngineOptions
 from mainstem.process.librdkafka.progress import Progress
 from mainstem.process.librdkafka.stream import Agent, Stream
@@ -41,6 +42,7 @@ class App(faust.App):
             "Stream": Stream,
             "Agent": Agent,
             "Table": Table,
+            "GlobalTable": GlobalTable,
             "TableManager": TableManager,
             "PartitionAssignor": Assignor,
         }
@@ -87,9 +89,27 @@ class App(faust.App):
         """For a readiness probe: it is assigned, its tables are restored, and what is under way gets committed."""
         return self.progress.is_ready
 
-    def GlobalTable(self, *args: Any, **options: Any) -> Any:
-        """Raises ImproperlyConfigured: no worker would have more of it than its own partitions."""
-        raise ImproperlyConfigured("this engine has no GlobalTable yet")
+    def Table(self, name: str, *, standby: bool = False, **options: Any) -> Any:
+        """As Faust's. With `standby` this worker reads on the partitions of the others too, and has little to restore
+        when it takes one over; that costs it the memory, or disk, of the whole table."""
+        return super().Table(name, standby=standby, **options)
+
+    def GlobalTable(
+        self,
+        name: str,
+        *,
+        reads: str | None = None,
+        decode: Callable[[bytes], Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Reference data that every worker has all of, read-only: the newest value of each key of the topic `reads`.
+
+        Its keys are bytes, and its values what `decode` makes of the bytes (Faust's JSON if it is not said). Without
+        `reads` it is a topic of its own, `<app id>-<name>-changelog`, with keys and values as those of any table.
+        """
+        if reads is not None:
+            options = {"changelog_topic": self.topic(reads), "key_type": bytes, **options}
+        return super().GlobalTable(name, decode=decode, **options)
 
     def SetTable(self, *args: Any, **options: Any) -> Any:
         """Raises ImproperlyConfigured: its changes would not be part of the transaction."""

@@ -8,7 +8,7 @@ from time import monotonic
 
 from confluent_kafka import KafkaException
 
-from mainstem.process.librdkafka.commits import Watch, Work
+from mainstem.process.librdkafka.commits import Watch, Work, changelog_ends, close_windows
 from mainstem.process.librdkafka.transaction import ProducerFailed
 
 log = logging.getLogger(__name__)
@@ -58,18 +58,20 @@ class AtLeastOnce:
     async def _commit(self) -> bool:
         work = self._work
         offsets = work.flights.due()
-        changed = [store for store in work.stores() if store.has_changes()]
-        if not offsets and not changed:
-            return False
-        self._watch.commit_begins()
-        for store in changed:
-            store.write_changes(work.producer.write)
         try:
+            await close_windows(work)
+            changed = [store for store in work.stores() if store.has_changes()]
+            if not offsets and not changed:
+                return False
+            self._watch.commit_begins()
+            for store in changed:
+                store.write_changes(work.producer.write_all)
             await work.producer.flush()
         except ProducerFailed as failed:
             work.options.ends(str(failed))
+        ends = await changelog_ends(work, changed)
         for store in changed:
-            store.keep_changes()
+            store.keep_changes(ends)
         offsets = {tp: offset for tp, offset in offsets.items() if tp in work.flights}
         try:
             await work.commit_offsets(offsets)

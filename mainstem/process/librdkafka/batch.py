@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import faust
+from faust.tables.wrappers import WindowWrapper
 from faust.types import TP
 
 from mainstem.process.librdkafka.blame import RecordFailed
 from mainstem.process.librdkafka.fetching import Message
+from mainstem.process.librdkafka.now import Now, Place, current
+from mainstem.process.librdkafka.tables import Table
 
 Output = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]] | None]
 """Key, value and headers of a record to write."""
@@ -88,12 +91,17 @@ class StepRunner:
     def __init__(self, app: Any, step: Step) -> None:
         self._app = app
         self._step = step
+        self._table = step.table
+        tables = step.table.values() if _is_several(step.table) else [step.table]
+        self._has_windows = any(isinstance(table, WindowWrapper) for table in tables)
+        self._changes_tables = any(table is not None and not getattr(table, "is_global", False) for table in tables)
         self._is_async = inspect.iscoroutinefunction(step.function)
 
     async def run(self, stream: Any) -> None:
         """The agent's function."""
         async for records in stream:
             message = stream.current_event.message
+            self._table = self._view(message.tp)
             outputs = await self._outputs(message, records)
             write, topic = self._app.producer.write, self._step.writes
             for key, value, headers in outputs:
@@ -147,10 +155,26 @@ class StepRunner:
             return await self._again(message, _Try(record, error))
 
     def _once(self, record: Message) -> list[Output]:
-        return self._encoded(self._step.function(self._event(record), self._step.table))
+        event = self._event(record)
+        if not self._has_windows:
+            return self._encoded(self._step.function(event, self._table))
+        with current(_now(event)):
+            return self._encoded(self._step.function(event, self._table))
 
     async def _async_once(self, record: Message) -> list[Output]:
-        return self._encoded(await self._step.function(self._event(record), self._step.table))
+        event = self._event(record)
+        if not self._has_windows:
+            return self._encoded(await self._step.function(event, self._table))
+        with current(_now(event)):
+            return self._encoded(await self._step.function(event, self._table))
+
+    def _view(self, tp: TP) -> Any:
+        """The partition of the table that belongs to the batch; of several tables, by name. What is no table of the
+        engine is given as it is."""
+        table = self._step.table
+        if _is_several(table):
+            return {name: _view(one, tp) for name, one in table.items()}
+        return _view(table, tp)
 
     def _event(self, record: Message) -> Event:
         return Event(
@@ -175,7 +199,7 @@ class StepRunner:
 
     async def _again(self, message: Any, tried: _Try) -> list[Output]:
         record, error = tried
-        if self._step.table is not None and self._app.in_transaction:
+        if self._changes_tables and self._app.in_transaction:
             raise RecordFailed(record.offset(), error) from error
         for _ in range(self._app.engine.retries):
             try:
@@ -194,6 +218,20 @@ class StepRunner:
 
     def _dead_letter(self, tp: TP, record: Message, error: BaseException) -> None:
         self._app.consumer.dead_letter(tp, record.offset(), record.key(), record.value(), error)
+
+
+def _is_several(table: Any) -> bool:
+    """Tables by name."""
+    return type(table) is dict and any(isinstance(one, Table | WindowWrapper) for one in table.values())
+
+
+def _now(event: Event) -> Now:
+    """The record, where windows are chosen by its time: for Faust the current event is the batch."""
+    return Now(Place(event.topic, event.partition, event.timestamp_ms / 1000), event.value)
+
+
+def _view(table: Any, tp: TP) -> Any:
+    return table.view(tp.partition, tp.topic) if isinstance(table, Table) else table
 
 
 def agent_for(app: Any, reads: str, step: Step) -> Any:

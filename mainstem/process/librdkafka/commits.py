@@ -11,17 +11,26 @@ from faust.types import TP
 from mainstem.process.librdkafka.flight import Flights
 from mainstem.process.librdkafka.options import EngineOptions
 from mainstem.process.librdkafka.sending import Producer
+from mainstem.process.librdkafka.transaction import ProducerFailed
 
 
 class Store(Protocol):
     """A table's store, as a commit sees it."""
 
+    @property
+    def is_lasting(self) -> bool:
+        """It wants to know how far into its changelogs it is, when it keeps changes."""
+
+    def changelogs(self) -> Sequence[TP]: ...
     def has_changes(self) -> bool: ...
+    async def close_windows(self) -> None:
+        """Those that are over; what that changes and sends is part of the commit."""
+
     def write_changes(self, write: Any) -> None:
         """To the changelog, once for each changed key."""
 
-    def keep_changes(self) -> None:
-        """They are committed."""
+    def keep_changes(self, ends: Mapping[TP, int]) -> None:
+        """They are committed. `ends`: where changelogs ended while nobody but this worker had written to them."""
 
     def drop_changes(self) -> None:
         """They are aborted. Drops cached values too: they may have been changed in place."""
@@ -51,6 +60,21 @@ class Work(Protocol):
 
     def aborted(self, reason: str) -> None:
         """What was under way is done again."""
+
+
+async def close_windows(work: Work) -> None:
+    """Raises ProducerFailed."""
+    try:
+        for store in work.stores():
+            await store.close_windows()
+    except ProducerFailed:
+        raise
+    except Exception as error:  # noqa: BLE001 - the author's code: it would be called again and again
+        work.options.ends(f"a window could not be closed: {error!r}")
+
+
+async def changelog_ends(work: Work, stores: Sequence[Store]) -> Mapping[TP, int]:
+    return await work.producer.ends([tp for store in stores if store.is_lasting for tp in store.changelogs()])
 
 
 class Watch:

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from time import monotonic
 
-from mainstem.process.librdkafka.commits import Watch, Work
+from mainstem.process.librdkafka.commits import Watch, Work, changelog_ends, close_windows
 from mainstem.process.librdkafka.epoch import Epoch, Phase, Told
 from mainstem.process.librdkafka.transaction import ProducerFailed
 
@@ -132,22 +132,26 @@ class ExactlyOnce:
 
     async def _commit(self) -> Told:
         work = self._work
-        offsets = work.flights.due()
-        changed = [store for store in work.stores() if store.has_changes()]
         transactions = work.producer.transactions
-        if transactions is None or (not offsets and not changed and not transactions.is_open):
+        if transactions is None:
             return Told.COMMITTED
         self._watch.commit_begins()
         try:
+            await close_windows(work)
+            offsets = work.flights.due()
+            changed = [store for store in work.stores() if store.has_changes()]
+            if not offsets and not changed and not transactions.is_open:
+                return Told.COMMITTED
             for store in changed:
-                store.write_changes(work.producer.write)
+                store.write_changes(work.producer.write_all)
+            ends = await changelog_ends(work, changed)  # before the commit: after it others may write
             told = await transactions.commit(offsets, await work.group())
         except ProducerFailed as failed:
             log.warning("the transaction is aborted: %s", failed)
             return Told.REFUSED
         if told is Told.COMMITTED:
             for store in changed:
-                store.keep_changes()
+                store.keep_changes(ends)
             work.committed(offsets, *self._watch.committed())
         return told
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException
@@ -97,6 +97,14 @@ class Producer(base.Producer):
             return
         self._write_plain(topic, key, value, partition, more)
 
+    def write_all(self, records: Sequence[Any]) -> None:
+        """Many at once: topic, key, value, headers and partition of each. Raises ProducerFailed."""
+        if self.transactions is not None:
+            self.transactions.write_all(records)
+            return
+        for topic, key, value, headers, partition in records:
+            self.write(topic, key, value, partition, headers)
+
     def _write_plain(
         self, topic: str, key: bytes | None, value: bytes | None, partition: int, more: dict[str, Any]
     ) -> None:
@@ -168,6 +176,16 @@ class Producer(base.Producer):
             raise ProducerFailed("Kafka does not confirm what was written")
         if self._refused is not None:
             raise ProducerFailed(f"a record was refused: {self._refused.str()}")
+
+    async def ends(self, partitions: Sequence[TP]) -> Mapping[TP, int]:
+        """Where they end, with what is not committed yet. Those that give no answer in time are left out."""
+        if not partitions:
+            return {}
+        try:
+            ask: Callable[[Sequence[TP]], dict[TP, int]] = cast(Any, self.transport).admin.ends
+            return await asyncio.get_running_loop().run_in_executor(None, ask, partitions)
+        except (KafkaException, TimeoutError):
+            return {}
 
     async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         await cast(Any, self.transport).admin.create(topic, partitions, replication, **options)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import threading
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from faust import Service
 from faust.tables.manager import TableManager as BaseTableManager
 from faust.tables.table import Table as BaseTable
 from faust.types import TP
 
-from mainstem.process.librdkafka.restoring import restore
+from mainstem.process.librdkafka.part import MISSING
+from mainstem.process.librdkafka.recovery import Recovery
 from mainstem.process.librdkafka.store import OverlayStore
 
-log = logging.getLogger(__name__)
+DAY_S = 24 * 3600.0
+
+S = TypeVar("S", bound=OverlayStore)
 
 
 class Table(BaseTable[Any, Any]):
     """Changes reach the changelog when they are committed, once for each key."""
 
-    def _new_store_by_url(self, url: Any) -> Any:
-        return OverlayStore(
+    def __init__(self, *args: Any, standby: bool = False, **options: Any) -> None:
+        self.standby = standby
+        """Whether this worker reads on what others change, so that it has little to restore when it takes over."""
+        super().__init__(*args, **options)
+
+    def info(self) -> Any:
+        return {**super().info(), "standby": self.standby}
+
+    def _new_store_by_url(self, url: Any) -> OverlayStore:
+        return self._store_of(OverlayStore, url)
+
+    def _store_of(self, kind: type[S], url: Any) -> S:
+        return kind(
             url,
             self.app,
             self,
@@ -35,99 +45,45 @@ class Table(BaseTable[Any, Any]):
             options=self.options,
         )
 
+    @property
+    def store(self) -> OverlayStore:
+        return cast(OverlayStore, self.data)
+
+    def view(self, partition: int, topic: str) -> Any:
+        """The table as a step sees it that reads this partition: without Faust's book-keeping for each access."""
+        if self.use_partitioner:
+            return self
+        self._verify_source_topic_partitions(topic)
+        return self.store.open(partition)
+
+    def __getitem__(self, key: Any) -> Any:
+        """With one look-up, where Faust's has two."""
+        self.on_key_get(key)
+        value = self.store.find(key)
+        return self.__missing__(key) if value is MISSING else value
+
     def on_key_set(self, key: Any, value: Any) -> None:
         partition = self.partition_for_key(key)
-        if self.window is not None:
-            self._maybe_set_key_ttl(key, partition if partition is not None else 0)
+        if self.window is not None and partition is not None:
+            latest = self._partition_latest_timestamp
+            latest[partition] = max(latest[partition], key[1][1])
         self._sensor_on_set(self, key, value)
 
     def on_key_del(self, key: Any) -> None:
-        partition = self.partition_for_key(key)
-        if self.window is not None:
-            self._maybe_del_key_ttl(key, partition if partition is not None else 0)
+        self.partition_for_key(key)
         self._sensor_on_del(self, key)
 
+    def _should_expire_keys(self) -> bool:
+        """False: Faust's way goes by the clock, forgets at a restart what is to expire, and is part of no transaction.
+        See OverlayStore.close_windows."""
+        return False
 
-class Recovery(Service):
-    """Makes the tables of new partitions whole, then lets the partitions run."""
-
-    def __init__(self, app: Any, tables: Any, **options: Any) -> None:
-        self.app = app
-        self.tables = tables
-        self.completed = asyncio.Event()
-        self.in_recovery = False
-        self._signal = asyncio.Event()
-        self._assignment = 0
-        self._abandoned = threading.Event()
-        super().__init__(**options)
-
-    def flush_buffers(self) -> None:
-        """There are none."""
-
-    def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self._abandoned.set()
-        numbers = {tp.partition for tp in revoked}
-        actives = self.app.assignor.assigned_actives()
-        for table in self.tables.values():
-            if table._data is not None:
-                topic = table.changelog_topic_name
-                table._data.leave({number for number in numbers if TP(topic, number) in actives})
-
-    def on_rebalance(self, assignment: int) -> None:
-        self._abandoned.set()
-        self._assignment = assignment
-        self._signal.set()
-
-    @Service.task
-    async def _recover(self) -> None:
-        while not self.should_stop:
-            try:
-                async with asyncio.timeout(1.0):
-                    await self._signal.wait()
-            except TimeoutError:
-                continue
-            self._signal.clear()
-            self._abandoned = threading.Event()
-            assignment = self._assignment
-            await self._restore()
-            if not self._signal.is_set():
-                await self._start(assignment)
-
-    async def _restore(self) -> None:
-        app = self.app
-        plan = {}
-        for tp in app.assignor.assigned_actives():
-            table = self.tables._changelogs.get(tp.topic)
-            if table is not None:
-                plan[tp] = table.data.open(tp.partition)
-        if not plan:
-            return
-        self.in_recovery = app.in_recovery = True
-        loop = asyncio.get_running_loop()
-        group = f"{app.conf.id}-restore"
-        bootstrap, options, abandoned = app.transport.bootstrap, app.engine, self._abandoned
-        try:
-            count = await loop.run_in_executor(None, lambda: restore(bootstrap, group, options, plan, abandoned))
-        except Exception as error:  # noqa: BLE001 - without its tables the worker cannot do anything
-            options.ends(f"its tables could not be restored: {error!r}")
-            return
-        log.info("restored %d changelog records of %d partitions", count, len(plan))
-        self.in_recovery = app.in_recovery = False
-
-    async def _start(self, assignment: int) -> None:
-        app = self.app
-        await app.on_rebalance_complete.send()
-        for table in self.tables.values():
-            await table.call_recover_callbacks()
-        app.flow_control.resume()
-        app.consumer.resume_flow()
-        if not await app.consumer.start_partitions(assignment):
-            return
-        self.completed.set()
-        await app._fetcher.maybe_start()
-        self.tables.on_actives_ready()
-        self.tables.on_standbys_ready()
-        app.on_rebalance_end()
+    def _new_changelog_topic(self, *, retention: Any = None, **options: Any) -> Any:
+        """Of a windowed table it is kept a day longer than the windows: Kafka deletes by the clock, and the windows of
+        a stream that rests are still there when it goes on."""
+        if retention is None and self.window is not None and self.window.expires:
+            retention = self.window.expires + DAY_S
+        return super()._new_changelog_topic(retention=retention, **options)
 
 
 class TableManager(BaseTableManager):

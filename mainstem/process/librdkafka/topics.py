@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 from faust.types import TP
@@ -60,6 +60,11 @@ class Topics:
         except (KafkaException, TimeoutError):
             return False
         return True
+
+    def ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Kafka's ids of them: a topic that was made anew has another. Blocks."""
+        asked = self._admin().describe_topics(TopicCollection(list(topics)))
+        return {name: str(told.result(WAIT_S).topic_id) for name, told in asked.items()}
 
     async def create(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         """Makes it, if it is not there. `config`, `retention` (s), `compacting` and `deleting` are Faust's words."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -79,6 +79,21 @@ class Transactions:
             writer.produce(topic, value, key, partition, **more)
         except (KafkaException, Failed) as error:
             raise ProducerFailed(f"{topic} could not be written: {error}") from error
+
+    def write_all(self, records: Sequence[Any]) -> None:
+        """Many at once; see Producer. Raises ProducerFailed."""
+        writer = self._writer
+        if writer is None:
+            raise ProducerFailed("there is no producer")
+        if not records:
+            return
+        try:
+            if not self._is_open:
+                writer.begin(0)
+                self._is_open = True
+            writer.write(records)
+        except Failed as failed:
+            raise ProducerFailed(f"changelogs could not be written: {failed.error.str()}") from failed
 
     def serve(self) -> None:
         if self._writer is not None:

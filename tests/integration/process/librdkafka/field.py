@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -57,10 +58,12 @@ class Field:
     def config(self) -> dict[str, Any]:
         return {"bootstrap.servers": self.bootstrap}
 
-    def publish(self, events: Iterable[dict[str, Any]]) -> None:
+    def publish(self, events: Iterable[dict[str, Any]], topic: str = "") -> None:
+        """Into the topic that the workers read, if no other is named. `at_s` of an event is its time."""
         producer = Producer({**self.config, "partitioner": "murmur2_random", "enable.idempotence": True})
         for event in events:
-            producer.produce(self.reads, json.dumps(event), event["key"])
+            more: dict[str, Any] = {"timestamp": int(event["at_s"] * 1000)} if "at_s" in event else {}
+            producer.produce(topic or self.reads, json.dumps(event), event["key"], **more)
         assert producer.flush(30) == 0
 
     def start(self, *members: str) -> None:
@@ -91,13 +94,16 @@ class Field:
 
     def run_until_done(self) -> None:
         """Starts again what has ended and wakes what has slept enough, until the group has read all. Then stops all."""
-        deadline = monotonic() + DEADLINE_S
         with Group(self.config, self.app, self.reads) as group:
-            while self.faults or group.lag() or self._is_one_asleep():
-                assert monotonic() < deadline, self.report()
-                self._tend()
-                sleep(LOOK_S)
+            self.tend_until(lambda: not (self.faults or group.lag() or self._is_one_asleep()))
         self.stop()
+
+    def tend_until(self, holds: Callable[[], bool]) -> None:
+        deadline = monotonic() + DEADLINE_S
+        while not holds():
+            assert monotonic() < deadline, self.report()
+            self._tend()
+            sleep(LOOK_S)
 
     def _tend(self) -> None:
         for member, worker in list(self._workers.items()):
@@ -140,6 +146,16 @@ class Field:
         worker.terminate()
         worker.wait(30)
 
+    def kill_for_good(self, member: str) -> None:
+        worker = self._workers.pop(member)
+        worker.kill()
+        worker.wait()
+
+    def restored(self, member: str) -> list[int]:
+        """How many changelog records each of its recoveries has read."""
+        text = (self.folder / f"{member}.log").read_text()
+        return [int(count) for count in re.findall(r"restored (\d+) changelog records", text)]
+
     def _is_one_asleep(self) -> bool:
         return any(_state(worker.pid) == "T" for worker in self._workers.values())
 
@@ -157,18 +173,18 @@ class Field:
 
     def outputs(self) -> list[dict[str, Any]]:
         """What a read_committed reader sees, in order within each partition."""
-        return [json.loads(value or b"null") for _, value, _ in self._whole(self.writes)]
+        return [json.loads(value or b"null") for _, value, _ in self.whole(self.writes)]
 
     def dead_letters(self) -> list[tuple[int, dict[str, bytes]]]:
         """The id and the headers of each."""
-        return [(json.loads(value)["id"], headers) for _, value, headers in self._whole(self.letters) if value]
+        return [(json.loads(value)["id"], headers) for _, value, headers in self.whole(self.letters) if value]
 
     def table(self) -> dict[str, int]:
         """What the changelog says of each key in the end."""
-        changelog = self._whole(f"{self.app}-counts-changelog")
+        changelog = self.whole(f"{self.app}-counts-changelog")
         return {json.loads(key): json.loads(value)["n"] for key, value, _ in changelog if key and value}
 
-    def _whole(self, topic: str) -> list[tuple[bytes | None, bytes | None, dict[str, bytes]]]:
+    def whole(self, topic: str) -> list[tuple[bytes | None, bytes | None, dict[str, bytes]]]:
         found = []
         with reading(self.config) as reader:
             for batch in reader.read(reader.whole([topic])):

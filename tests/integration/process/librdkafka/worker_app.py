@@ -25,6 +25,7 @@ from faust.types import TP
 
 from mainstem.process.librdkafka import App, EngineOptions, Event, Observer
 from mainstem.process.librdkafka.transaction import Writer
+from tests.integration.process.librdkafka.worker_tables import MODES
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Settings:
     datadir: str
     guarantee: str = "exactly_once"
     mode: str = "step"
-    """`step`, `async step`, `agent` or `batches`."""
+    """`step`, `async step`, `agent` or `batches`; or one of `worker_tables.MODES`."""
     has_table: bool = False
+    standby: bool = False
     store: str = "memory://"
     concurrency: int = 1
     """Of the agent."""
@@ -150,7 +152,11 @@ def build(settings: Settings) -> App:
     )
     if recorder is not None:
         app.timer(0.2)(_report(app, recorder))
-    table = app.Table("counts", default=lambda: {"n": 0}, partitions=3) if settings.has_table else None
+    if settings.mode in MODES:
+        MODES[settings.mode](app, settings.reads, settings.writes)
+        return app
+    options: dict[str, Any] = {"default": lambda: {"n": 0}, "partitions": 3, "standby": settings.standby}
+    table = app.Table("counts", **options) if settings.has_table else None
     counter = Counter(table, endures=settings.endures)
     if settings.mode == "agent":
         _agent(app, settings, counter)

@@ -14,6 +14,7 @@ from faust.app.base import App as FaustApp
 from faust.assignor import PartitionAssignor
 from faust.stores.base import Store
 from faust.streams import Stream as FaustStream
+from faust.streams import current_event
 from faust.tables.base import Collection
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.table import Table as FaustTable
@@ -34,7 +35,11 @@ from mainstem.process.librdkafka.transport import Transport
 OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (Stream, FaustStream, {"_c_aiter"}),
     (Agent, FaustAgent, {"_execute_actor"}),
-    (Table, FaustTable, {"_new_store_by_url", "on_key_set", "on_key_del"}),
+    (
+        Table,
+        FaustTable,
+        {"_new_store_by_url", "on_key_set", "on_key_del", "_should_expire_keys", "_new_changelog_topic", "info"},
+    ),
     (TableManager, FaustTableManager, {"recovery", "on_start", "_update_channels", "on_rebalance", "on_commit"}),
     (Producer, base.Producer, {"on_start", "send", "send_and_wait", "send_soon", "flush", "create_topic"}),
     (App, FaustApp, {"in_transaction"}),
@@ -60,8 +65,9 @@ USED: list[tuple[Any, str]] = [
     (FaustStream, "_iter_ll_forwards"),
     (FaustStream, "_channel_stop_iteration"),
     (FaustAgent, "_slurp"),
-    (FaustTable, "_maybe_set_key_ttl"),
-    (FaustTable, "_maybe_del_key_ttl"),
+    (FaustTable, "__missing__"),
+    (FaustTable, "on_window_close"),
+    (FaustTable, "_verify_source_topic_partitions"),
     (FaustTable, "partition_for_key"),
     (FaustConsumer, "on_partitions_assigned"),
     (Conductor, "on_partitions_assigned"),
@@ -78,6 +84,9 @@ IN_THE_SOURCE: list[tuple[Callable[..., Any] | type, str]] = [
     (FaustTableManager.__init__, "self._changelogs"),
     (FaustStream.__init__, "self._active_agens"),
     (Collection.__init__, "self._sensor_on_set"),
+    (Collection.__init__, "self._partition_latest_timestamp"),
+    (Collection._clean_data, "self._should_expire_keys()"),
+    (current_event, "_current_event.get"),
     (ThrowableQueue.clear, "putter.cancel()"),
 ]
 
