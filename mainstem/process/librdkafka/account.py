@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, MutableSet
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from faust.types import TP
@@ -13,6 +13,7 @@ from mainstem.process.librdkafka.blame import Blame
 from mainstem.process.librdkafka.dead_letter import letter
 from mainstem.process.librdkafka.exactly_once import ExactlyOnce
 from mainstem.process.librdkafka.flight import Flights
+from mainstem.process.librdkafka.hands import Hands
 from mainstem.process.librdkafka.observing import Observer, Tell
 from mainstem.process.librdkafka.transaction import ProducerFailed
 
@@ -37,20 +38,22 @@ class Account:
         app: Any,
         flights: Flights[TP],
         commits: AtLeastOnce | ExactlyOnce,
-        begun: MutableSet[Any],
+        hands: Hands,
         void: Callable[[], None],
     ) -> None:
-        """`begun`: messages that an agent has taken. `void` drops what waits."""
+        """`void` drops what waits."""
         self._app = app
         self._observer: Observer = app.engine.observer
         self.tell = Tell()
         self._done = 0
         """Events that are done and not committed."""
         self.commits_made = 0
+        self._within: dict[TP, int] = {}
+        """Records done of the batches under way."""
         self.flights = flights
         self.commits = commits
         self.blame: Blame[TP] = Blame(app.engine.retries)
-        self._begun = begun
+        self.hands = hands
         self.watchers: list[Watcher] = []
         self._void = void
 
@@ -64,12 +67,25 @@ class Account:
         if message.acked:
             return False
         message.acked = True
-        self._begun.discard(message)
+        self.hands.finish(message)
         counted = self.flights.acknowledge(message.tp, message.offset, message.generation_id)
         if counted:
             self._done += len(message.value) if type(message.value) is list else 1  # a batch, or one record's bytes
         self.commits.acknowledged()
         return counted
+
+    def begin(self, message: Any) -> None:
+        """An agent takes it. A deferred one writes nothing before it is done, so nobody has to wait for it."""
+        if message.tp not in self.flights.deferred:
+            self.hands.take(message)
+
+    def advanced(self, tp: TP, records: int) -> None:
+        """So many records of the batch at hand are done: it is not acknowledged yet, and does not stand still."""
+        self._within[tp] = records
+
+    def waiting(self) -> dict[TP, tuple[int, int]]:
+        """Of each partition that has events under way: up to where it is committed, and how far its batch is."""
+        return {tp: (offset, self._within.get(tp, 0)) for tp, offset in self.flights.waiting().items()}
 
     def is_current(self, message: Any) -> bool:
         """Whether its acknowledgement would count."""
@@ -78,23 +94,23 @@ class Account:
     def give_up(self, message: Any) -> None:
         """It was not done: its acknowledgement, which Faust makes when the next event is asked for, does not count."""
         message.acked = True
-        self._begun.discard(message)
+        self.hands.finish(message)
 
     def running(self) -> int:
         """See `commits.Work`."""
-        deferred = self.flights.deferred
-        return sum(not message.acked and message.tp not in deferred for message in list(self._begun))
+        return self.hands.busy()
 
     def failed(self, message: Any, offset: int, error: BaseException) -> bool:
         """An agent raised in the middle of an event. Whether the event is to be handed to it again, at once."""
-        self._begun.discard(message)
         tp = message.tp
         if message.generation_id != self.flights.generation:
+            self.hands.put_back(message)
             self.commits.acknowledged()
             return False
         is_poison = not isinstance(error, ProducerFailed) and self.blame.failed(tp, offset, error)
         log.warning("an event failed at %s/%d/%d%s", *tp, offset, ", given up" if is_poison else "", exc_info=error)
         if isinstance(self.commits, ExactlyOnce):
+            self.hands.put_back(message)
             done = self.flights.due()
             before = sum(mark - (self.flights.position(p) or 0) for p, mark in done.items()) + offset - message.offset
             self.commits.fail(before)
@@ -102,10 +118,11 @@ class Account:
             self._void()
             return False
         if not is_poison:
+            self.hands.put_back(message)
             message.tracked = False  # it begins anew
             return True
         self.dead_letter(tp, offset, message.key, message.value, error)
-        self.ack(message)
+        message.ack(self._app.consumer)  # in this agent's name: others may still be in the middle of it
         return False
 
     def dead_letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:

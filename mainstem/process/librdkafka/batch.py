@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, NamedTuple, cast
 
 import faust
@@ -17,6 +18,8 @@ from mainstem.process.librdkafka.fetching import Message
 from mainstem.process.librdkafka.now import Now, Place, current
 from mainstem.process.librdkafka.tables import Table
 
+TURN_S = 0.05
+"""How long a step that never waits may keep the event loop, give or take a record."""
 Output = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]] | None]
 """Key, value and headers of a record to write."""
 
@@ -112,7 +115,12 @@ class StepRunner:
             return await self._concurrent(message, records)
         outputs: list[Output] = []
         poison = self._app.consumer.blame
-        for record in records:
+        turn_s = monotonic() + TURN_S
+        for count, record in enumerate(records):
+            if monotonic() > turn_s:
+                self._app.consumer.account.advanced(message.tp, count)
+                await asyncio.sleep(0)
+                turn_s = monotonic() + TURN_S
             if poison and self._is_poison(message.tp, record):
                 continue
             try:
@@ -127,12 +135,16 @@ class StepRunner:
         for index, record in enumerate(records):
             lanes.setdefault(record.key(), []).append(index)
         found: list[list[Output]] = [[] for _ in records]
+        done = 0
         places = asyncio.Semaphore(self._step.concurrency)
 
         async def lane(indexes: list[int]) -> None:
+            nonlocal done
             for index in indexes:
                 async with places:
                     found[index] = await self._lane_step(message, records[index])
+                done += 1
+                self._app.consumer.account.advanced(message.tp, done)
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -70,12 +70,12 @@ def reader_settings(bootstrap: str, group: str, isolation: str, options: EngineO
     }
 
 
-def plain_producer(bootstrap: str, options: EngineOptions) -> dict[str, Any]:
-    """Outside of transactions."""
+def plain_producer(bootstrap: str, options: EngineOptions, *, reports: bool = False) -> dict[str, Any]:
+    """Outside of transactions. `reports`: each record's own callback is to be told where it went."""
     return {
         **MESSAGES,
         "bootstrap.servers": bootstrap,
-        "delivery.report.only.error": True,  # a call back into Python for each record would cost more than the record
+        "delivery.report.only.error": not reports,  # a call back into Python costs more than the record
         **options.client,
     }
 

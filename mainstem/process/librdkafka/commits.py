@@ -48,6 +48,10 @@ class Work(Protocol):
     def running(self) -> int:
         """Events that an agent has begun and not finished, and may have written for. Deferred ones have not."""
 
+    @property
+    def has_half_done(self) -> bool:
+        """An event was finished by one of its agents and dropped by another: it is to be done again, by both."""
+
     def committed(self, offsets: Mapping[TP, int], epoch_s: float, commit_s: float) -> None:
         """Kafka has these; see `Observer.committed`."""
 

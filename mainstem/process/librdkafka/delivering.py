@@ -84,12 +84,13 @@ class Delivery:
         await self._hand_over(message, records[-1].offset() + 1, len(records))
 
     async def _deliver_each(self, tp: TP, records: Sequence[Message], generation: int) -> None:
-        account = self._account
+        account, commits, flights = self._account, self._commits, self._flights
         for count, record in enumerate(records, 1):
             if not count % YIELD_EVERY:
                 await asyncio.sleep(0)
-            await self._commits.has_room()
-            if generation != self._flights.generation:
+            if not commits.room:
+                await commits.has_room()
+            if generation != flights.generation:
                 return
             message = self._message(tp, record, record.key(), record.value())
             if account.blame and (error := account.blame.poison(tp, message.offset)) is not None:

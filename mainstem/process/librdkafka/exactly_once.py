@@ -53,7 +53,7 @@ class ExactlyOnce:
         self.epoch.delivered(events)
 
     def acknowledged(self) -> None:
-        if self.epoch.phase is not Phase.OPEN:
+        if self.epoch.phase is not Phase.OPEN and not self._changed.is_set() and self._is_quiet():
             self._changed.set()
 
     def fail(self, done_before: int = 0) -> None:
@@ -99,7 +99,7 @@ class ExactlyOnce:
         self._opened.clear()
         await self._barrier()
         reason = "an event failed" if self.epoch.is_failed else "something was done beyond what was not"
-        phase = self.epoch.quiet(has_gap=self._work.flights.has_gap)
+        phase = self.epoch.quiet(has_gap=self._work.flights.has_gap or self._work.has_half_done)
         if phase is Phase.COMMITTING:
             reason = "Kafka refused it"
             phase = self.epoch.told(await self._commit())

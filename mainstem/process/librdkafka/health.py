@@ -65,9 +65,9 @@ class Health:
             restoring=self._pulse.restoring,
         )
 
-    def _waiting(self) -> Mapping[Hashable, int]:
+    def _waiting(self) -> Mapping[Hashable, Hashable]:
         """What the watchdog looks at. Records that nobody delivers are moved by any commit."""
-        waiting: dict[Hashable, int] = dict(self._account.flights.waiting())
+        waiting: dict[Hashable, Hashable] = dict(self._account.waiting())
         if self._fetching.backlog and not self._app.rebalancing:
             waiting[FETCHED] = self._account.commits_made
         return waiting

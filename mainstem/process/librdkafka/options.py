@@ -47,7 +47,7 @@ class EngineOptions:
     longer is started anew."""
     stall_s: float = 60.0
     """How long events may be under way without a commit, or the event loop without an answer, before the worker is
-    started anew. Longer than the slowest event, or batch of a step, takes; see also `App.pausing`."""
+    started anew. Longer than the slowest event takes; see also `App.pausing`."""
     retries: int = 0
     """How often an event that raised is tried again before it becomes a dead letter."""
     dead_letters: str | None = None

@@ -13,6 +13,7 @@ from mainstem.process.librdkafka.at_least_once import AtLeastOnce
 from mainstem.process.librdkafka.exactly_once import ExactlyOnce
 from mainstem.process.librdkafka.fetching import FetchThread
 from mainstem.process.librdkafka.flight import Flights
+from mainstem.process.librdkafka.hands import Hands
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Rebalance:
         fetching: FetchThread,
         flights: Flights[TP],
         commits: AtLeastOnce | ExactlyOnce,
+        hands: Hands,
         announce: Callable[[set[TP], int], Awaitable[None]],
     ) -> None:
         """`announce` tells Faust what is held now; the tables are restored, and `start` lets the partitions run."""
@@ -33,6 +35,7 @@ class Rebalance:
         self._fetching = fetching
         self._flights = flights
         self._commits = commits
+        self._hands = hands
         self._announce = announce
         self.turn = asyncio.Lock()
         """Whoever commits or changes what is held has it."""
@@ -123,6 +126,7 @@ class Rebalance:
         """What waits in the agents' queues, or was fetched before, counts no more."""
         self._app.consumer_generation_id = self._flights.generation
         self._app.flow_control.clear()
+        self._hands.drop()
         while (fetched := self._fetching.take()) is not None:
             self._fetching.done(fetched)
         for tell in self.on_void:

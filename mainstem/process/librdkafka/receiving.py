@@ -19,6 +19,7 @@ from mainstem.process.librdkafka.delivering import Delivery
 from mainstem.process.librdkafka.exactly_once import ExactlyOnce
 from mainstem.process.librdkafka.fetching import FetchThread
 from mainstem.process.librdkafka.flight import Flights
+from mainstem.process.librdkafka.hands import Hands
 from mainstem.process.librdkafka.health import Health
 from mainstem.process.librdkafka.rebalancing import Rebalance
 from mainstem.process.librdkafka.sending import Producer
@@ -45,8 +46,9 @@ class Consumer(BaseConsumer):
             ahead=self.options.ahead,
             earliest=conf.consumer_auto_offset_reset == "earliest",
         )
-        self._rebalance = Rebalance(app, self._fetching, self.flights, self.commits, self._announce)
-        self.account = Account(app, self.flights, self.commits, self._unacked_messages, self._rebalance.void)
+        self.hands = Hands()
+        self._rebalance = Rebalance(app, self._fetching, self.flights, self.commits, self.hands, self._announce)
+        self.account = Account(app, self.flights, self.commits, self.hands, self._rebalance.void)
         self._delivery = Delivery(app, self._fetching, self.account, self.callback)
         self.health = Health(app, self._fetching, self.account, self._rebalance)
         self._subscribed: frozenset[str] = frozenset()
@@ -63,8 +65,8 @@ class Consumer(BaseConsumer):
     async def on_stop(self) -> None:
         await super().on_stop()
         self._rebalance.is_leaving = True
-        await self._fetching.stop()
         self.health.stop()
+        await self._fetching.stop()
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """The same topics again mean new channels: librdkafka would not rejoin for them, and Faust relies on that."""
@@ -103,6 +105,13 @@ class Consumer(BaseConsumer):
     @Service.task
     async def _look_at_health(self) -> None:
         await self.health.run(self.sleep, lambda: self.should_stop)
+
+    @Service.task
+    async def _commit_handler(self) -> None:
+        """Faust's timer would warn of each commit that takes longer than the time between two of them."""
+        while not self.should_stop:
+            await self.sleep(self.commit_interval)
+            await self.commit()
 
     # What agents and steps do with it.
 
@@ -167,6 +176,10 @@ class Consumer(BaseConsumer):
 
     def running(self) -> int:
         return self.account.running()
+
+    @property
+    def has_half_done(self) -> bool:
+        return self.hands.has_half_done
 
     def committed(self, offsets: Mapping[TP, int], epoch_s: float, commit_s: float) -> None:
         self.account.committed(offsets, epoch_s, commit_s)

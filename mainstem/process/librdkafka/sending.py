@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as Client
 from faust.streams import current_event
 from faust.transport import base
+from faust.transport.producer import ProducerBuffer
 from faust.types import TP
 from faust.types.tuples import RecordMetadata
 
@@ -47,10 +48,53 @@ class Handed(Awaitable[RecordMetadata]):
 HANDED = Handed()
 
 
+class Sent(Awaitable[RecordMetadata]):
+    """A record that a command sends (`faust send`). Whoever awaits it is told where it is, once Kafka has it."""
+
+    def __init__(self, flush: Callable[[], Awaitable[None]], refuse: Callable[[KafkaError, object], None]) -> None:
+        self._flush = flush
+        self._refuse = refuse
+        self._where = NOWHERE
+        self._callbacks: list[Callable[[Any], Any]] = []
+
+    def report(self, error: KafkaError | None, message: Any) -> None:
+        """The library's, in whatever thread flushes."""
+        if error is not None:
+            self._refuse(error, message)
+            return
+        tp = TP(message.topic(), message.partition())
+        kind, stamp_ms = message.timestamp()
+        self._where = RecordMetadata(*tp, tp, message.offset(), stamp_ms / 1000, kind)
+
+    def __await__(self) -> Generator[Any, None, RecordMetadata]:
+        yield from self._flush().__await__()
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)
+        return self._where
+
+    def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
+        self._callbacks.append(callback)
+
+    def result(self) -> RecordMetadata:
+        return self._where
+
+
+class Unbuffered(ProducerBuffer):
+    """Faust asks before each event whether its buffer is full. Nothing is ever in it here."""
+
+    async def wait_until_ebb(self) -> None: ...
+
+
 class Producer(base.Producer):
     """See the module."""
 
     allow_headers = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.buffer = Unbuffered(loop=self.loop, beacon=self.beacon)
+        self.buffer.app = self.app
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -58,7 +102,8 @@ class Producer(base.Producer):
         bootstrap = cast(Any, self.transport).bootstrap
         self._sent = 0
         self._refused: KafkaError | None = None
-        self._client = Client({**plain_producer(bootstrap, options), "on_delivery": self._refuse})
+        settings = plain_producer(bootstrap, options, reports=not self.app.in_worker)
+        self._client = Client({**settings, "on_delivery": self._refuse})
         self.transactions: Transactions | None = None
         if self.app.in_transaction:
             identity = f"{self.app.conf.id}-{options.member}"
@@ -135,10 +180,12 @@ class Producer(base.Producer):
         number = -1 if partition is None else partition
         more: dict[str, Any] = {"timestamp": int(timestamp * 1000)} if timestamp else {}
         listed = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+        if not self.app.in_worker:
+            sent = Sent(self.flush, self._refuse)
+            self._write_plain(topic, key, value, number, {**more, "headers": listed, "on_delivery": sent.report})
+            return sent
         if self.transactions is not None and current_event() is None:
-            if listed:
-                more["headers"] = listed
-            self._write_plain(topic, key, value, number, more)
+            self._write_plain(topic, key, value, number, {**more, "headers": listed})
             self._client.poll(0)
         else:
             self.write(topic, key, value, number, listed, **more)

@@ -29,8 +29,8 @@ class Look:
     """How many questions the event loop has answered so far."""
     turns: int
     """How many turns the consumer's thread has made so far."""
-    waiting: Mapping[Hashable, int]
-    """Of each partition that has events under way: up to where it is committed."""
+    waiting: Mapping[Hashable, Hashable]
+    """Of each partition that has events under way: how far they are, as anything that can be compared."""
     is_paused: bool = False
     """The app says that its events have to wait, for a reason that a new start would not change."""
 
@@ -40,17 +40,17 @@ class Stall:
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._still: dict[Hashable, tuple[int, float]] = {}
+        self._still: dict[Hashable, tuple[Hashable, float]] = {}
 
     def look(self, look: Look, elapsed_s: float) -> str | None:
         """Why the worker is to be started anew; None while all is well. `elapsed_s` is the time since the last look."""
         waiting = {} if look.is_paused else look.waiting
-        seen: dict[Hashable, int] = {Thing.LOOP: look.answers, Thing.CONSUMER: look.turns, **waiting}
+        seen: dict[Hashable, Hashable] = {Thing.LOOP: look.answers, Thing.CONSUMER: look.turns, **waiting}
         elapsed_s = min(elapsed_s, UNSEEN_S)
         self._still = {what: (value, self._age(what, value, elapsed_s)) for what, value in seen.items()}
-        for what, (value, age_s) in self._still.items():
+        for what, (_, age_s) in self._still.items():
             if age_s >= self._limit_s:
-                return self._reason(what, value, age_s)
+                return self._reason(what, age_s)
         return None
 
     @property
@@ -62,12 +62,12 @@ class Stall:
         """There was a reason: the clocks begin anew."""
         self._still = {}
 
-    def _age(self, what: Hashable, value: int, elapsed_s: float) -> float:
+    def _age(self, what: Hashable, value: Hashable, elapsed_s: float) -> float:
         before, age_s = self._still.get(what, (None, 0.0))
         return age_s + elapsed_s if value == before else 0.0
 
-    def _reason(self, what: Hashable, value: int, age_s: float) -> str:
+    def _reason(self, what: Hashable, age_s: float) -> str:
         if isinstance(what, Thing):
             return f"{what} has not moved for {age_s:.0f} s"
         place = "/".join(map(str, what)) if isinstance(what, tuple) else str(what)
-        return f"{place} has had events under way for {age_s:.0f} s, and is committed up to {value} all the time"
+        return f"{place} has had events under way for {age_s:.0f} s without a commit"

@@ -9,8 +9,10 @@ from typing import Any, cast
 from faust._cython.streams import StreamIterator
 from faust.agents.agent import Agent as BaseAgent
 from faust.streams import Stream as BaseStream
+from faust.types import ChannelT
 
 from mainstem.process.librdkafka.blame import RecordFailed
+from mainstem.process.librdkafka.intake import Intake
 
 
 class Stream(BaseStream[Any]):
@@ -19,7 +21,7 @@ class Stream(BaseStream[Any]):
     async def _c_aiter(self) -> AsyncIterator[Any]:
         self._finalized = True
         started = await self.maybe_start()
-        steps = StreamIterator(self)
+        steps = Intake(self) if isinstance(self.channel, ChannelT) else StreamIterator(self)
         try:
             while not self.should_stop:
                 acknowledges = self.enable_acks
@@ -33,7 +35,7 @@ class Stream(BaseStream[Any]):
                 finally:
                     event, self.current_event = self.current_event, None
                     if is_done and event is not None and (acknowledges or value is self._skipped_value):
-                        self._finish(steps, event, state)
+                        self._finish(event, state)
         except StopAsyncIteration:
             return
         finally:
@@ -42,12 +44,12 @@ class Stream(BaseStream[Any]):
                 await self.stop()
                 self.service_reset()
 
-    def _finish(self, steps: Any, event: Any, state: Any) -> None:
+    def _finish(self, event: Any, state: Any) -> None:
         message = event.message
         is_last = event.ack()
-        steps.on_stream_event_out(message.tp, message.offset, self, event, state)
+        self._on_stream_event_out(message.tp, message.offset, self, event, state)
         if is_last:
-            steps.on_message_out(message.tp, message.offset, message)
+            self._on_message_out(message.tp, message.offset, message)
 
 
 class Agent(BaseAgent):

@@ -11,6 +11,7 @@ from faust.transport import base
 from faust.types.enums import ProcessingGuarantee
 
 from mainstem.process.librdkafka.clients import servers
+from mainstem.process.librdkafka.conductor import Conductor
 from mainstem.process.librdkafka.credentials import properties
 from mainstem.process.librdkafka.options import EngineOptions
 from mainstem.process.librdkafka.receiving import Consumer
@@ -56,6 +57,7 @@ class Transport(base.Transport):
 
     Consumer = Consumer
     Producer = Producer
+    Conductor = Conductor
     TransactionManager = cast(Any, TransactionManager)
     default_port = 9092
     driver_version = "librdkafka"

@@ -31,7 +31,7 @@ class Watchdog:
         self,
         limit_s: float,
         *,
-        waiting: Callable[[], Mapping[Hashable, int]],
+        waiting: Callable[[], Mapping[Hashable, Hashable]],
         turns: Callable[[], int],
         reaches_kafka: Callable[[], bool],
         agents: Callable[[], str],
@@ -46,7 +46,7 @@ class Watchdog:
         self._agents = agents
         self._ends = ends
         self._answers = 0
-        self._waiting: Mapping[Hashable, int] = {}
+        self._waiting: Mapping[Hashable, Hashable] = {}
         self._is_asked = False
         self._pauses = 0
         self._stopped = threading.Event()

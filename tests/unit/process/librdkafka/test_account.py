@@ -10,6 +10,7 @@ from faust.types import TP, ConsumerMessage
 from mainstem.process.librdkafka.account import Account
 from mainstem.process.librdkafka.at_least_once import AtLeastOnce
 from mainstem.process.librdkafka.flight import Flights
+from mainstem.process.librdkafka.hands import Hands
 from mainstem.process.librdkafka.observing import Observer
 from mainstem.process.librdkafka.options import EngineOptions
 
@@ -39,7 +40,7 @@ def opened() -> tuple[Account, Told, list[Any]]:
     app = SimpleNamespace(engine=EngineOptions(observer=told), producer=producer, conf=SimpleNamespace(id="billing"))
     flights: Flights[TP] = Flights()
     flights.restart(gained={ORDERS: 0})
-    account = Account(app, flights, AtLeastOnce(cast(Any, None)), set(), lambda: None)
+    account = app.consumer = Account(app, flights, AtLeastOnce(cast(Any, None)), Hands(), lambda: None)
     return account, told, written
 
 
@@ -76,6 +77,34 @@ def test_an_event_of_an_earlier_generation_does_not_count() -> None:
     assert not account.ack(late)
     account.committed({}, 0.0, 0.0)
     assert told.commits == [0]
+
+
+def test_a_batch_under_way_moves_on_with_each_record_and_counts_only_while_it_is_there() -> None:
+    account, _, _ = opened()
+    assert account.waiting() == {}
+    account.delivered(ORDERS, 0, 3, 3)
+    first = account.waiting()
+    account.advanced(ORDERS, 1)
+    assert account.waiting() != first
+    account.ack(message(account, 0, [b"one", b"two", b"three"]))
+    assert account.waiting() == {ORDERS: (0, 1)}, "done, and not committed"
+    account.committed({ORDERS: 3}, 0.0, 0.0)
+    assert account.waiting() == {}
+
+
+def test_a_record_that_one_agent_gives_up_is_done_when_the_other_agents_are() -> None:
+    account, _, _ = opened()
+    account.delivered(ORDERS, 0, 1, 1)
+    shared = message(account, 0, b"one")
+    shared.incref(2)
+    for _ in range(2):
+        account.hands.take(shared)
+    account.failed(shared, 0, ValueError("poison"))
+    assert account.running() == 1
+    assert account.flights.due() == {}
+    shared.ack(account)
+    assert account.running() == 0
+    assert account.flights.due() == {ORDERS: 1}
 
 
 def test_a_record_that_is_given_up_is_written_and_told() -> None:

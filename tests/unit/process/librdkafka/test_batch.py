@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from mainstem.process.librdkafka import batch
 from mainstem.process.librdkafka.batch import Event, Step, StepRunner
 from mainstem.process.librdkafka.blame import Blame, RecordFailed
 
@@ -56,12 +57,14 @@ class Place:
     in_transaction: bool = True
     written: list[tuple[Any, ...]] = field(default_factory=list)
     letters: list[tuple[int, str]] = field(default_factory=list)
+    advances: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.blame: Blame[TP] = Blame(self.retries)
         self.engine = SimpleNamespace(retries=self.retries)
         self.producer = SimpleNamespace(write=lambda *record: self.written.append(record))
-        self.consumer = SimpleNamespace(blame=self.blame, dead_letter=self._letter)
+        account = SimpleNamespace(advanced=lambda tp, records: self.advances.append(records))
+        self.consumer = SimpleNamespace(blame=self.blame, dead_letter=self._letter, account=account)
 
     def _letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:
         self.letters.append((offset, str(error)))
@@ -206,3 +209,27 @@ async def test_keys_run_beside_each_other_and_the_events_of_a_key_in_order() -> 
     await place.run(watch, records, concurrency=2)
     assert most[0] == 2
     assert all(offsets == sorted(offsets) for offsets in order.values())
+
+
+async def test_a_long_batch_of_a_step_that_never_waits_leaves_turns_to_others_and_tells_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batch, "TURN_S", 0.0)
+    place, turns = Place(), [0]
+
+    async def others() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await place.run(upper, [Record(n, b"a") for n in range(10)])
+    task.cancel()
+    assert turns[0] >= 9
+    assert place.advances == list(range(10))
+
+
+async def test_records_of_keys_beside_each_other_tell_how_many_are_done() -> None:
+    place = Place()
+    await place.run(upper_later, [Record(n, b"a", f"k{n}".encode()) for n in range(5)], concurrency=2)
+    assert place.advances == [1, 2, 3, 4, 5]

@@ -21,12 +21,13 @@ from faust.tables.table import Table as FaustTable
 from faust.transport import base
 from faust.transport.conductor import Conductor
 from faust.transport.consumer import Consumer as FaustConsumer
+from faust.transport.producer import ProducerBuffer
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from mainstem.process.librdkafka.app import App
 from mainstem.process.librdkafka.assign import Assignor
 from mainstem.process.librdkafka.receiving import Consumer
-from mainstem.process.librdkafka.sending import Producer
+from mainstem.process.librdkafka.sending import Producer, Unbuffered
 from mainstem.process.librdkafka.store import OverlayStore
 from mainstem.process.librdkafka.stream import Agent, Stream
 from mainstem.process.librdkafka.tables import Table, TableManager
@@ -42,6 +43,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     ),
     (TableManager, FaustTableManager, {"recovery", "on_start", "_update_channels", "on_rebalance", "on_commit"}),
     (Producer, base.Producer, {"on_start", "send", "send_and_wait", "send_soon", "flush", "create_topic"}),
+    (Unbuffered, ProducerBuffer, {"wait_until_ebb"}),
     (App, FaustApp, {"in_transaction"}),
     (Transport, base.Transport, {"Consumer", "Producer", "TransactionManager"}),
     (
@@ -55,13 +57,14 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
             "commit_and_end_transactions",
             "subscribe",
             "verify_event_path",
+            "_commit_handler",
         },
     ),
 ]
 USED: list[tuple[Any, str]] = [
     (StreamIterator, "next"),
-    (StreamIterator, "on_stream_event_out"),
-    (StreamIterator, "on_message_out"),
+    (FaustStream, "on_merge"),
+    (FaustStream, "_set_current_event"),
     (FaustStream, "_iter_ll_forwards"),
     (FaustStream, "_channel_stop_iteration"),
     (FaustAgent, "_slurp"),
@@ -77,12 +80,18 @@ USED: list[tuple[Any, str]] = [
     (ThrowableQueue, "_wakeup_next"),
 ]
 IN_THE_SOURCE: list[tuple[Callable[..., Any] | type, str]] = [
-    (FaustConsumer.__init__, "self._unacked_messages"),
     (FaustConsumer._commit_handler, "self.commit_interval"),
     (Conductor.__init__, "self._tp_index"),
     (FaustTableManager.__init__, "self._tables_finalized"),
     (FaustTableManager.__init__, "self._changelogs"),
     (FaustStream.__init__, "self._active_agens"),
+    (FaustStream.__init__, "self._processors"),
+    (FaustStream.__init__, "self._on_message_in"),
+    (FaustStream.__init__, "self._on_stream_event_in"),
+    (FaustStream.__init__, "self._on_stream_event_out"),
+    (FaustStream.__init__, "self._on_message_out"),
+    (FaustStream._py_aiter, "event_cls"),
+    (Conductor.__init__, "self._acking_topics"),
     (Collection.__init__, "self._sensor_on_set"),
     (Collection.__init__, "self._partition_latest_timestamp"),
     (Collection._clean_data, "self._should_expire_keys()"),

@@ -20,7 +20,7 @@ class Worker:
     """What a watchdog sees, and what it says in the end."""
 
     def __init__(self) -> None:
-        self.waiting: Mapping[Hashable, int] = {}
+        self.waiting: Mapping[Hashable, Hashable] = {}
         self.reaches_kafka = True
         self.turns_go_on = True
         self.asked_kafka = 0
