@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from mainstem.testing.raw_message import RawMessage
 
 from mainstem import Misconfigured, Origin
 from mainstem.client.columns import EventColumns, read_columns
@@ -17,6 +16,7 @@ from mainstem.codec.engine import FASTAVRO, VARIABLE
 from mainstem.codec.registry import Definition, value_subject
 from mainstem.errors import BAD_PAYLOAD, FOREIGN_SCHEMA, NOT_AVRO, TOO_LARGE, UNSAFE_SCHEMA
 from mainstem.testing.memory_registry import MemoryRegistry
+from mainstem.testing.raw_message import RawMessage
 
 pa = pytest.importorskip("pyarrow")
 pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
