@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 class EventColumns:
     """The data of some events, a row for each: `pyarrow.record_batch(columns)` and its like take it without a copy."""
 
+    topic: str
     data: _avro.Columns
-    origins: list[Origin]
-    """Where each row's event stands."""
+    partitions: list[int]
+    """Of each row's event."""
+    offsets: list[int]
+    """Of each row's event."""
     deleted: list[tuple[Origin, bytes | None]]
     """The tombstones, with their keys: they have no data, so they are no rows."""
     refused: list[tuple[Origin, Rejected]]
     """The events that are no rows because their bytes do not decode, and why."""
+
+    @property
+    def origins(self) -> list[Origin]:
+        """Where each row's event stands; made when it is asked for, for it is a Python object for each row."""
+        places = zip(self.partitions, self.offsets, strict=True)
+        return [Origin(self.topic, partition, offset) for partition, offset in places]
 
     def __len__(self) -> int:
         return len(self.data)
@@ -40,9 +49,12 @@ class EventColumns:
 def read_columns(messages: Sequence[Message], decoder: ColumnDecoder) -> EventColumns:
     """The messages of the decoder's topic, in their order. Raises Unreachable when a schema cannot be asked for."""
     data, refused = decoder.decode([_value(message) for message in messages])
+    rows = [messages[number] for number in data.rows]
     return EventColumns(
+        decoder.topic,
         data,
-        [origin_of(messages[number]) for number in data.rows],
+        [message.partition() or 0 for message in rows],
+        [message.offset() or 0 for message in rows],
         [(origin_of(messages[number]), messages[number].key()) for number in data.tombstones],
         [(origin_of(messages[number]), why) for number, why in refused],
     )

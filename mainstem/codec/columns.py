@@ -23,7 +23,7 @@ class ColumnDecoder:
         """Raises Misconfigured without the native codec, and for a schema that is unsafe or makes no columns."""
         check_safe(definition, topic)
         schema, _ = read_schema(definition)
-        self._topic = topic
+        self.topic = topic
         self._registry = registry
         self._definition = definition
         self._table = table_of(topic, schema)
@@ -40,13 +40,13 @@ class ColumnDecoder:
         return columns, refused
 
     def _refusal(self, value: Any, why: Exception) -> Rejected:
-        return why if isinstance(why, Rejected) else undecodable(self._topic, schema_id_of(self._topic, value), why)
+        return why if isinstance(why, Rejected) else undecodable(self.topic, schema_id_of(self.topic, value), why)
 
     def _loader_or_refusal(self, value: bytes | Rejected) -> _avro.Loader | Rejected:
         if isinstance(value, Rejected):
             return value
         try:
-            schema_id = schema_id_of(self._topic, value)
+            schema_id = schema_id_of(self.topic, value)
             if schema_id not in self._loaders and schema_id not in self._unfit:
                 self._bind(schema_id)
         except Rejected as refused:
@@ -54,9 +54,9 @@ class ColumnDecoder:
         return self._loaders.get(schema_id) or self._unfit[schema_id]
 
     def _bind(self, schema_id: int) -> None:
-        definition, writer = registered(self._registry, self._topic, schema_id)
+        definition, writer = registered(self._registry, self.topic, schema_id)
         other = None if definition == self._definition else writer
         try:
-            self._loaders[schema_id] = loader_of(self._table, self._topic, schema_id, other)
+            self._loaders[schema_id] = loader_of(self._table, self.topic, schema_id, other)
         except Rejected as unfit:  # for good: what an id means never changes
             self._unfit[schema_id] = unfit

@@ -106,7 +106,8 @@ load_sized(Load *load, Reader *in, const Step *step, int is_text)
     Vector *vector = next_slot(load, step);
     if (!vector || (size > vector->data_room - vector->used && vector_bytes(load, vector, size) < 0))
         return -1;
-    memcpy(vector->data + vector->used, piece, size);
+    if (size)
+        memcpy(vector->data + vector->used, piece, size);
     vector->used += size;
     vector->offsets[vector->length + 1] = (int32_t)vector->used;
     return done(vector);

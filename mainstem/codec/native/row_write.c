@@ -212,7 +212,7 @@ write_row(Out *out, const Loader *loader, const Source *sources, const Step *ste
     case OP_STRING:
         return write_sized(out, step->op == OP_STRING, source, row);
     case OP_FIXED:
-        return put_piece(out, fixed_at(source, row, step->width), step->width);
+        return step->width ? put_piece(out, fixed_at(source, row, step->width), step->width) : 0;
     case OP_ENUM:
         return write_enum(out, source, row);
     case OP_DECIMAL:

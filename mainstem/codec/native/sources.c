@@ -29,7 +29,7 @@ take_dictionary(Source *source, const Column *column, const struct ArrowSchema *
         Py_ssize_t size, symbol = PyTuple_GET_SIZE(column->symbols);
         while (--symbol >= 0) {
             const char *known_text = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(column->symbols, symbol), &size);
-            if (size == ends[i + 1] - ends[i] && memcmp(known_text, text, size) == 0)
+            if (size == ends[i + 1] - ends[i] && (size == 0 || memcmp(known_text, text, size) == 0))
                 break;
         }
         source->symbols[i] = (int32_t)symbol;

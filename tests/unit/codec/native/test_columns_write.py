@@ -16,7 +16,7 @@ avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 
 from mainstem.codec.native.loading import Table  # noqa: E402 - only where the extension was built
 from tests.unit.codec.native.arrow import FRAME, array_of, load  # noqa: E402
-from tests.unit.codec.native.schemas import cases  # noqa: E402
+from tests.unit.codec.native.schemas import cases, has_union  # noqa: E402
 from tests.unit.codec.native.test_columns import LINE, RED, TYPES, logical, record  # noqa: E402
 from tests.unit.codec.native.test_differential import PAIRS, acceptable  # noqa: E402
 
@@ -56,9 +56,29 @@ def test_what_was_read_is_written_as_it_was(case: Any, data: st.DataObject) -> N
     start = data.draw(st.integers(0, len(values)))
     columns = load(schema, list(values))
 
-    expected = [FRAME + value for value in values]
-    assert write(schema, columns) == expected
-    assert write(schema, array_of(columns).slice(start)) == expected[start:]
+    written = write(schema, columns)
+
+    assert written == [FRAME + shortest(schema, value) for value in values]
+    assert write(schema, array_of(columns).slice(start)) == written[start:]
+
+
+def shortest(schema: Any, value: bytes) -> bytes:
+    """Without the leading zeros that fastavro writes of bytes that it takes for a decimal, where a union has both."""
+    if not (has_union(schema) and "decimal" in repr(schema)):
+        return value
+    table = Table(schema)
+    columns = avro.decode_columns([FRAME + value], {1: table.loader()}, table.layout, repr, len(value) + len(FRAME))
+    (written,) = write(schema, columns)
+    assert repr(native.compile_plan(schema).decode(written, len(FRAME))) == repr(
+        native.compile_plan(schema).decode(value)
+    )
+    return bytes(written[len(FRAME) :]) if len(written) < len(FRAME) + len(value) else value
+
+
+def test_a_decimal_is_written_in_as_few_bytes_as_hold_it() -> None:
+    zero = load(CENTS, [b"\x12" + bytes(9), b"\x00", b"\x06\xff\xff\x80"])
+
+    assert write(CENTS, zero) == [FRAME + b"\x02\x00", FRAME + b"\x02\x00", FRAME + b"\x04\xff\x80"]
 
 
 def test_a_record_batch_of_other_types_is_cast_by_its_maker() -> None:
