@@ -74,12 +74,14 @@ class ExactlyOnce:
 
     async def settle(self) -> bool:
         """Before partitions are left: waits only for what has begun. Where to read on is the caller's to say."""
+        self._hurry()
         async with self._turn:
             self.epoch.settle()
             return await self._conclude(reads_on=False)
 
     async def lose(self) -> None:
         """The partitions belong to others."""
+        self._hurry()
         async with self._turn:
             self._opened.clear()
             self.epoch.settle()
@@ -87,6 +89,11 @@ class ExactlyOnce:
             self.epoch.lose()
             await self._abort("its partitions were given to others")
             self._opened.set()
+
+    def _hurry(self) -> None:
+        """What waits in queues was dropped: a commit that is under way would wait for it until the worker ends."""
+        self.epoch.settle()
+        self._changed.set()
 
     def _has_work(self) -> bool:
         work = self._work

@@ -15,6 +15,7 @@ from tests.integration.process.librdkafka.field import (
     assert_in_order,
     events,
 )
+from tests.integration.process.librdkafka.worker_app import SECOND
 
 pytestmark = pytest.mark.stack
 
@@ -79,6 +80,19 @@ def test_a_batch_that_waits_holds_up_no_commit_and_no_worker(make_field: MakeFie
     field.run_until_done()
     assert_each_once(field, range(600))
     assert_in_order(field)
+
+
+def test_two_agents_of_one_topic_live_through_a_rebalance_in_which_only_one_of_them_is_done_with_an_event(
+    make_field: MakeField,
+) -> None:
+    field = make_field(mode="agents", engine={"epoch_events": 200, "batch": 100})
+    field.publish(events(4_000))
+    field.start("w1")
+    field.wait_until(lambda: len(field.outputs()) > 0)
+    field.start("w2")
+    field.run_until_done()
+    assert field.ends == {}, field.report()
+    assert_each_once(field, [*range(4_000), *range(SECOND, SECOND + 4_000)])
 
 
 @pytest.mark.parametrize("place", ["before flush", "before offsets", "after offsets"])

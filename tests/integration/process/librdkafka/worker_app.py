@@ -27,6 +27,9 @@ from mainstem.process.librdkafka import App, EngineOptions, Event, Observer
 from mainstem.process.librdkafka.transaction import Writer
 from tests.integration.process.librdkafka.worker_tables import MODES
 
+SECOND = 1_000_000
+"""What the second agent adds to the ids."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,7 +44,8 @@ class Settings:
     datadir: str
     guarantee: str = "exactly_once"
     mode: str = "step"
-    """`step`, `async step`, `agent` or `batches`; or one of `worker_tables.MODES`."""
+    """`step`, `async step`, `agent`, `batches`, or `agents`: two of the same topic, of which the second is slow; or one of
+    `worker_tables.MODES`."""
     has_table: bool = False
     standby: bool = False
     store: str = "memory://"
@@ -158,8 +162,10 @@ def build(settings: Settings) -> App:
     options: dict[str, Any] = {"default": lambda: {"n": 0}, "partitions": 3, "standby": settings.standby}
     table = app.Table("counts", **options) if settings.has_table else None
     counter = Counter(table, endures=settings.endures)
-    if settings.mode == "agent":
+    if settings.mode in {"agent", "agents"}:
         _agent(app, settings, counter)
+        if settings.mode == "agents":
+            _second_agent(app, settings)
     elif settings.mode == "batches":
         _batches(app, settings)
     else:
@@ -236,6 +242,17 @@ def _batches(app: App, settings: Settings) -> None:
         return Batch(made, lambda: None)
 
     app.batches(settings.reads, copy)
+
+
+def _second_agent(app: App, settings: Settings) -> None:
+    source = app.topic(settings.reads, key_serializer="raw", value_serializer="json")
+    sink = app.topic(settings.writes, key_serializer="raw", value_serializer="json")
+
+    @app.agent(source)
+    async def dawdle(stream: Any) -> None:
+        async for event in stream.events():
+            await asyncio.sleep(0.002)
+            await sink.send(key=event.key, value={**event.value, "id": event.value["id"] + SECOND})
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ class Worker:
         self.rewinds += 1
 
     async def _commit(self, offsets: Mapping[TP, int], group: Any) -> Told:
+        self.producer.transactions.is_open = False
         return self.told
 
     async def _ends(self, changelogs: Sequence[TP]) -> Mapping[TP, int]:
@@ -93,6 +94,18 @@ async def test_partitions_are_left_with_what_is_done_and_without_waiting_for_wha
     worker.done(0)
     assert await worker.epochs.settle()
     assert worker.commits[0][0] == {ORDERS: 1}
+
+
+async def test_a_commit_that_waits_for_events_of_a_queue_which_is_dropped_meanwhile_goes_on() -> None:
+    worker = Worker()
+    worker.done(0)
+    commit = asyncio.create_task(worker.epochs.commit())
+    await asyncio.sleep(0)
+    assert not commit.done()
+    await worker.epochs.settle()
+    assert await commit
+    assert [offsets for offsets, _, _ in worker.commits] == [{ORDERS: 1}]
+    assert worker.ends == []
 
 
 async def test_an_event_that_only_one_of_two_agents_has_finished_is_not_committed_by_half() -> None:
@@ -146,6 +159,5 @@ async def test_an_epoch_of_nothing_is_not_committed() -> None:
     for offset in range(3):
         worker.done(offset)
     await worker.epochs.commit()
-    worker.producer.transactions.is_open = False
     assert not await worker.epochs.commit()
     assert len(worker.commits) == 1
