@@ -44,7 +44,7 @@ class Settings:
     datadir: str
     guarantee: str = "exactly_once"
     mode: str = "step"
-    """`step`, `async step`, `agent`, `batches`, or `agents`: two of the same topic, of which the second is slow; or one of
+    """`step`, `async step`, `agent`, `batches`; `agents` are two of one topic, of which the second is slow; or one of
     `worker_tables.MODES`."""
     has_table: bool = False
     standby: bool = False
