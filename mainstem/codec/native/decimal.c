@@ -64,11 +64,11 @@ parse(const char *at, const char *end, int64_t *number, int *exponent)
         }
         if (*at < '0' || *at > '9')
             return 0;
-        *number = *number * 10 + (*at - '0');
-        digits += *number != 0;
-        *exponent -= point;
+        digits += digits || *at != '0';
         if (digits > DIGITS)
             return 0;
+        *number = *number * 10 + (*at - '0');
+        *exponent -= point;
     }
     if (at < end) {
         int sign = at[1] == '-' ? -1 : 1, power = 0;
