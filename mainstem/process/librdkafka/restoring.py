@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from time import monotonic, time
-from typing import Any, Protocol
+from functools import partial
+from time import monotonic, sleep, time
+from typing import Any, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from faust.types import TP
@@ -27,7 +28,14 @@ TOLD_EVERY_S = 2.0
 STALE_S = 12 * 3600.0
 """Kafka drops the mark of a deleted key after `delete.retention.ms`, a day if nobody has set it: what was not read
 for longer than this may hold keys that are deleted, and is read anew."""
+PASSING = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+}
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -67,17 +75,30 @@ def start(position: Position | None, topic: str, bounds: tuple[int, int], now_s:
     return following if low <= following <= high else None
 
 
+def patiently(ask: Callable[[], T]) -> T:
+    """What Kafka answers. A topic that was just made has no leader at first, and some brokers do not know it yet.
+    Raises KafkaException when that goes on, and for any other error."""
+    deadline = monotonic() + ASK_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in PASSING or monotonic() > deadline:
+                raise
+            sleep(WAIT_S)
+
+
 def starts(readers: Readers, plan: Mapping[TP, Part]) -> tuple[dict[TP, int], dict[TP, int]]:
     """Prepares the parts; gives where to begin with each, and its end: the real high watermark, not the last stable
     offset, which a read_committed client calls its watermark. While a dead worker's transaction is open, committed
     records of its successor may stand above that (KAFKA-10167); a read_committed reader then waits until it is decided.
     """
-    ids = readers.topics.ids({tp.topic for tp in plan})
+    ids = patiently(lambda: readers.topics.ids({tp.topic for tp in plan}))
     begins, ends = {}, {}
     client = readers.consumer("read_uncommitted")
     try:
         for tp, part in plan.items():
-            low, high = client.get_watermark_offsets(TopicPartition(*tp), timeout=ASK_S)
+            low, high = patiently(partial(client.get_watermark_offsets, TopicPartition(*tp), timeout=ASK_S))
             begin = start(part.position, ids[tp.topic], (low, high), time())
             if begin is None and part.position is not None:
                 log.warning("%s/%d does not go on from %s: read anew", *tp, part.position)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import faust
+import psutil
 import pytest
 from faust.exceptions import ValueDecodeError
 from hypothesis import given
@@ -33,7 +34,7 @@ def store_of(**options: Any) -> Any:
 STORE = store_of()
 
 
-@given(JSON)
+@given(JSON | st.text(st.characters(max_codepoint=0x7F)))
 def test_plain_values_are_the_same_bytes_and_come_back(value: Any) -> None:
     short = coding(STORE)
     encoded = short.encode_value(value)
@@ -88,3 +89,15 @@ def test_a_chain_of_codecs_is_not_taken_for_plain_json() -> None:
     )
     assert coding(store).encode_value(1) == b"chain"
     assert coding(store).decode_value(b"1") == "chain"
+
+
+def test_what_is_kept_takes_no_more_memory_than_it_needs() -> None:
+    """orjson gives bytes that occupy far more than they say."""
+    short = coding(STORE)
+    before = resident_bytes()
+    kept = [short.encode_key(f"customer-{number}") for number in range(50_000)]
+    assert (resident_bytes() - before) / len(kept) < 500
+
+
+def resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
