@@ -89,6 +89,18 @@ class App(faust.App):
         """For a readiness probe: it is assigned, its tables are restored, and what is under way gets committed."""
         return self.progress.is_ready
 
+    async def _stop_consumer(self) -> None:
+        """Faust's would drop the tables before what is under way is committed: its outputs and offsets would be, and
+        its changes of the tables would not."""
+        consumer = cast(Any, self._consumer)
+        if consumer is None or not consumer.assignment():
+            return
+        consumer.stop_flow()
+        self.flow_control.suspend()
+        await self._stop_fetcher()
+        await self._consumer_wait_empty(consumer, self.log)
+        await self.tables.stop()
+
     def Table(self, name: str, *, standby: bool = False, **options: Any) -> Any:
         """As Faust's. With `standby` this worker reads on the partitions of the others too, and has little to restore
         when it takes one over; that costs it the memory, or disk, of the whole table."""

@@ -40,7 +40,8 @@ def consumer_settings(bootstrap: str, group: str, session_s: float, options: Eng
         "max.poll.interval.ms": 300_000,
         "allow.auto.create.topics": False,
     }
-    if options.group_protocol == "consumer":  # the broker has the session's length and the assignor's choice
+    if options.group_protocol == "consumer":  # the broker has the session's length, and the assignor
+        # No `group.instance.id`: here Kafka refuses a successor until the session of a dead process is over.
         protocol: dict[str, Any] = {"group.protocol": "consumer", "group.remote.assignor": "range"}
     else:
         session_ms = int(session_s * 1000)
@@ -49,10 +50,8 @@ def consumer_settings(bootstrap: str, group: str, session_s: float, options: Eng
             "session.timeout.ms": session_ms,
             "heartbeat.interval.ms": max(300, min(1000, session_ms // 4)),
         }
-    if (
-        options.member is not None
-    ):  # a successor takes over at once, instead of when its session has timed out (KIP-345)
-        protocol["group.instance.id"] = f"{group}-{options.member}"
+        if options.member is not None:  # a successor takes over at once, not when its session is over (KIP-345)
+            protocol["group.instance.id"] = f"{group}-{options.member}"
     return {**common, **protocol, **options.client}
 
 

@@ -24,6 +24,10 @@ ROOM_S = 0.02
 PAUSE_S = 0.5
 """Without room for so long the partitions are paused: pausing throws away what the library has fetched."""
 
+ENDS = {KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
+"""Errors after which no record comes any more. A fatal one that comes among the records does not say that it is fatal,
+but by its code."""
+
 T = TypeVar("T")
 Message = Any
 """confluent_kafka's; by its types every part of a record may be missing, which is so for errors only."""
@@ -193,7 +197,7 @@ class FetchThread:
             self.post(self._listener.arrived)
 
     def _hear(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
+        if error.fatal() or error.code() in ENDS:
             self._listener.failed(f"the consumer: {error.str()}")
 
     def _error(self, error: KafkaError) -> None:

@@ -53,7 +53,9 @@ class EngineOptions:
     dead_letters: str | None = None
     """Their topic; `<app id>-dead-letters` if it is not said. It is made at the start, if Faust may declare topics."""
     group_protocol: Literal["classic", "consumer"] = "classic"
-    """`consumer` is KIP-848. Both assign by range: the partitions of one number in all topics belong together."""
+    """`consumer` is KIP-848. Both assign by range: the partitions of one number in all topics belong together. With
+    KIP-848 the partitions of a worker that was killed wait for the end of its session, which the broker sets (45 s by
+    default), also where its successor is there at once."""
     client: Mapping[str, Any] = field(default_factory=dict)
     """Properties for all of librdkafka's clients, TLS and SASL above all; they go before Faust's `broker_credentials`.
     Those on which the engine's promises rest are refused."""

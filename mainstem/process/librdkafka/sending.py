@@ -90,6 +90,8 @@ class Producer(base.Producer):
     """See the module."""
 
     allow_headers = True
+    transactions: Transactions | None = None
+    _client: Any = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -104,7 +106,6 @@ class Producer(base.Producer):
         self._refused: KafkaError | None = None
         settings = plain_producer(bootstrap, options, reports=not self.app.in_worker)
         self._client = Client({**settings, "on_delivery": self._refuse})
-        self.transactions: Transactions | None = None
         if self.app.in_transaction:
             identity = f"{self.app.conf.id}-{options.member}"
             self.transactions = Transactions(transactional_producer(bootstrap, identity, options))
@@ -114,7 +115,8 @@ class Producer(base.Producer):
                 options.ends(f"{identity} was not claimed: {failed.error.str()}")
 
     async def on_stop(self) -> None:
-        await self.flush()
+        if self._client is not None:  # a command may stop it without having started it
+            await self.flush()
         if self.transactions is not None:
             await self.transactions.stop()
         await super().on_stop()

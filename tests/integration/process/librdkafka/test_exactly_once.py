@@ -82,6 +82,22 @@ def test_a_batch_that_waits_holds_up_no_commit_and_no_worker(make_field: MakeFie
     assert_in_order(field)
 
 
+def test_a_worker_that_is_stopped_in_the_middle_leaves_its_table_as_far_as_its_events(make_field: MakeField) -> None:
+    field = make_field(mode="agent", has_table=True, engine=SMALL_EPOCHS)
+    field.publish(events(4_000))
+    for _ in range(2):
+        before = len(field.outputs()) if field.lives else 0
+        field.start("w1")
+        field.wait_until(lambda: len(field.outputs()) > before)  # noqa: B023 - called at once
+        field.end("w1")
+    assert len(field.outputs()) < 4_000, "it was in the middle"
+    field.start("w1")
+    field.run_until_done()
+    assert field.ends == {}, field.report()
+    assert_each_once(field, range(4_000))
+    assert_counts_exact(field, range(4_000))
+
+
 def test_two_agents_of_one_topic_live_through_a_rebalance_in_which_only_one_of_them_is_done_with_an_event(
     make_field: MakeField,
 ) -> None:

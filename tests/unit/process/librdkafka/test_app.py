@@ -79,9 +79,10 @@ def test_a_step_reads_whole_batches_of_its_topic() -> None:
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_only_range_assigns(protocol: Any) -> None:
-    settings = consumer_settings("b", "g", 6.0, EngineOptions(group_protocol=protocol))
+    settings = consumer_settings("b", "g", 6.0, EngineOptions(member="w1", group_protocol=protocol))
     assert settings.get("partition.assignment.strategy", settings.get("group.remote.assignor")) == "range"
     assert ("session.timeout.ms" in settings) is (protocol == "classic")
+    assert ("group.instance.id" in settings) is (protocol == "classic")
     assert settings["isolation.level"] == "read_committed"
     assert settings["auto.offset.reset"] == "error"
 

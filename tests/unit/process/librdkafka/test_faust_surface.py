@@ -44,7 +44,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (TableManager, FaustTableManager, {"recovery", "on_start", "_update_channels", "on_rebalance", "on_commit"}),
     (Producer, base.Producer, {"on_start", "send", "send_and_wait", "send_soon", "flush", "create_topic"}),
     (Unbuffered, ProducerBuffer, {"wait_until_ebb"}),
-    (App, FaustApp, {"in_transaction"}),
+    (App, FaustApp, {"in_transaction", "_stop_consumer"}),
     (Transport, base.Transport, {"Consumer", "Producer", "TransactionManager"}),
     (
         Consumer,
@@ -74,6 +74,8 @@ USED: list[tuple[Any, str]] = [
     (FaustTable, "partition_for_key"),
     (FaustConsumer, "on_partitions_assigned"),
     (Conductor, "on_partitions_assigned"),
+    (FaustApp, "_stop_fetcher"),
+    (FaustApp, "_consumer_wait_empty"),
     (FaustApp, "on_rebalance_start"),
     (FaustApp, "on_rebalance_end"),
     (FlowControlEvent, "clear"),
