@@ -13,8 +13,7 @@ from tests.chaos.__main__ import HOME
 from tests.chaos.campaign import Entry, listed
 from tests.chaos.scenario import Ground, Scenario, open_stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("chaos")]
-"""One worker has them all: they break a stack of their own, one at a time, and would only wait for each other."""
+pytestmark = pytest.mark.stack
 
 SCENARIOS = [pytest.param(scenario, entry, id=scenario.name) for scenario, entry in listed()]
 

@@ -17,7 +17,7 @@ from tests.backbone_process import command
 from tests.demo_copy import REPOSITORY
 
 # Its topics and its database have the demo's own names: one at a time on a stack, whoever runs it.
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.stack
 
 PROJECT = ("mainstem.yaml", "integrations", "streams", "schemas")
 FEW = 200
