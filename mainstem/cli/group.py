@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from mainstem.cli.exit import reports_errors
 from mainstem.cli.opened import HERE, ProjectOption, open_services, part_of
 from mainstem.cli.output import Format, FormatOption, say, show_item, show_rows
 from mainstem.errors import Misconfigured
+from mainstem.kafka.lag import without_records
 from mainstem.kafka.topics import GroupState
 from mainstem.project import names
 
@@ -30,7 +32,7 @@ def list_(
     """The groups of mainstem's sinks and streams."""
     with open_services(project) as services:
         names_of_all = services.admin.groups()
-        found = [services.admin.group(name) for name in names_of_all if all_ or name.startswith("mainstem.")]
+        found = [_looked_into(services, name) for name in names_of_all if all_ or name.startswith("mainstem.")]
     rows = [{"group": g.name, "state": g.state, "members": g.members, "lag": g.lag} for g in found]
     show_rows(rows, LIST_COLUMNS, output)
 
@@ -44,11 +46,11 @@ def describe(
 ) -> None:
     """One group: its state, its members, and per partition where it stands and what is left.
 
-    The lag counts offsets, so transactions' markers count too. A sink that keeps its offsets in its target commits them
-    to the group for this display only.
+    The lag counts offsets, so markers of transactions between records count too; it is 0 where no record is left. A
+    sink that keeps its offsets in its target commits them to the group for this display only.
     """
     with open_services(project) as services:
-        found = services.admin.group(_group_name(services, group))
+        found = _looked_into(services, _group_name(services, group))
         if not found.members and not found.positions:
             raise Misconfigured(
                 f"there is no group {found.name}", fix="start it with `mainstem run`; see `mainstem group list`"
@@ -75,8 +77,14 @@ def _group_name(services: Services, group: str) -> str:
     return names.stream_group(group) if group in services.project.streams else group
 
 
+def _looked_into(services: Services, name: str) -> GroupState:
+    group = services.admin.group(name)
+    return replace(group, read=without_records(services.config, group.rests))
+
+
 def _partitions(group: GroupState) -> list[dict[str, Any]]:
+    lags = group.lags
     return [
-        {"topic": p.topic, "partition": p.number, "committed": at, "end": end, "lag": end - (at or 0)}
+        {"topic": p.topic, "partition": p.number, "committed": at, "end": end, "lag": lags[p]}
         for p, (at, end) in group.positions.items()
     ]

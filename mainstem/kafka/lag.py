@@ -89,19 +89,42 @@ class GroupLag:
         return found
 
     def _look(self, where: Mapping[Partition, _Standing]) -> None:
-        """Reads on from there to the first record or the end. What is not known in time is looked at the next time."""
-        if not where:
-            return
-        self._consumer.assign([TopicPartition(*p, standing.next_offset) for p, standing in where.items()])
-        try:
-            unknown = set(where)
-            deadline = monotonic() + ANSWER_S
-            while unknown and (left_s := deadline - monotonic()) > 0:
-                for message in self._consumer.consume(100, min(left_s, 0.1)):
-                    partition, error = partition_of(message), message.error()
-                    if partition in unknown and (error is None or error.code() == KafkaError._PARTITION_EOF):
-                        unknown.discard(partition)
-                        self._looked[partition] = where[partition]
-                        (self._empty.discard if error is None else self._empty.add)(partition)
-        finally:
-            self._consumer.unassign()
+        """What is not known in time is looked at the next time."""
+        found = _look(self._consumer, {partition: standing.next_offset for partition, standing in where.items()})
+        for partition, has_record in found.items():
+            self._looked[partition] = where[partition]
+            (self._empty.discard if has_record else self._empty.add)(partition)
+
+
+def without_records(config: Mapping[str, Any], offsets: Mapping[Partition, int]) -> set[Partition]:
+    """Those of the partitions that have no record from that offset on: only markers of transactions, or nothing.
+
+    One that does not answer in time is not among them. Blocks; raises Unreachable.
+    """
+    if not offsets:
+        return set()
+    consumer = Consumer({**config, **LOOKING, "group.id": "mainstem.looking"})
+    try:
+        return {partition for partition, has_record in _look(consumer, offsets).items() if not has_record}
+    except KafkaException as error:
+        raise failure(error, "looking for records") from None
+    finally:
+        consumer.close()
+
+
+def _look(consumer: Consumer, offsets: Mapping[Partition, int]) -> dict[Partition, bool]:
+    """Reads on from there to the first record or the end: whether there is a record. Without what takes too long."""
+    if not offsets:
+        return {}
+    consumer.assign([TopicPartition(*partition, offset) for partition, offset in offsets.items()])
+    try:
+        found: dict[Partition, bool] = {}
+        deadline = monotonic() + ANSWER_S
+        while len(found) < len(offsets) and (left_s := deadline - monotonic()) > 0:
+            for message in consumer.consume(100, min(left_s, 0.1)):
+                partition, error = partition_of(message), message.error()
+                if partition in offsets and (error is None or error.code() == KafkaError._PARTITION_EOF):
+                    found.setdefault(partition, error is None)
+        return found
+    finally:
+        consumer.unassign()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,11 +39,23 @@ class GroupState:
     state: str
     members: int
     positions: Mapping[Partition, tuple[int | None, int]]
+    read: Set[Partition] = frozenset()
+    """Partitions that were looked into, and have no record left: what is left there are markers of transactions."""
+
+    @property
+    def lags(self) -> dict[Partition, int]:
+        """Offsets of each partition that are not done; a partition without a committed offset counts as a whole."""
+        return {p: 0 if p in self.read else end - (at or 0) for p, (at, end) in self.positions.items()}
 
     @property
     def lag(self) -> int:
-        """Records not yet read, over all partitions; a partition without a committed offset counts as a whole."""
-        return sum(end - (at or 0) for at, end in self.positions.values())
+        """Over all partitions."""
+        return sum(self.lags.values())
+
+    @property
+    def rests(self) -> dict[Partition, int]:
+        """From where on each partition is not done, where offsets are left."""
+        return {p: at or 0 for p, (at, end) in self.positions.items() if end > (at or 0)}
 
 
 class Admin:

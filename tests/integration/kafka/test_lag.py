@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from mainstem.event import Partition
-from mainstem.kafka.lag import GroupLag
+from mainstem.kafka.lag import GroupLag, without_records
 from mainstem.kafka.producer import DurableProducer
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
@@ -89,3 +89,13 @@ async def test_a_group_that_has_committed_nothing_has_the_whole_partition_before
 def test_a_topic_that_does_not_exist_counts_for_nothing(config: dict[str, Any]) -> None:
     with GroupLag(config, "nobody", [f"missing.{uuid.uuid4().hex}.v1"]) as asked:
         assert asked.read() == {}
+
+
+async def test_a_group_is_looked_into_where_offsets_are_left(config: dict[str, Any], topic: str) -> None:
+    async with TransactionalProducer(config, uuid.uuid4().hex) as producer:
+        for _ in range(3):
+            await producer.commit(made(topic, 10))
+    left = {Partition(topic, 0): 32, Partition(topic, 1): 0}
+    assert without_records(config, left) == set(left)
+    assert without_records(config, {**left, Partition(topic, 0): 31}) == {Partition(topic, 1)}
+    assert without_records(config, {}) == set()
