@@ -39,7 +39,7 @@ bench: $(READY) ## Measure the speed beside plain client loops, on the real brok
 	@echo "==> From a webhook to the journal, 200 baskets a second"
 	@$(BIN)/mainstem demo --once --rate 200 -o json
 
-chaos: $(READY) ## Kill everything a thousand times, about 80 minutes long, and count what was lost; it goes on where it was.
+chaos: $(READY) ## Kill everything a thousand times, for up to two hours, and count what was lost; it goes on where it was.
 	@$(BIN)/python -m tests.chaos --faults 1000 --lanes 2
 
 audit: $(READY) ## Ask the network whether a dependency has a known weakness.
