@@ -17,6 +17,8 @@ from mainstem.kafka.transaction_state import OPENED, Call, Outcome, Standing, St
 from mainstem.process.librdkafka.epoch import Told
 
 FULL_S = 0.01
+UNANSWERED = 2.5
+"""So many times the transaction's own time, which the calls before an abort have, and the abort has again."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -101,13 +103,23 @@ class Transactions:
 
     async def commit(self, offsets: Mapping[TP, int], group: Any) -> Told:
         """All that was written, and the offsets, together."""
-        return await self._run(lambda: self._commit(offsets, group))
+        return await self._answered(lambda: self._commit(offsets, group))
 
     async def abort(self) -> Told:
         """REFUSED (as it should be) or LEAVE."""
         if not self._is_open:
             return Told.REFUSED
-        return await self._run(self._abort)
+        return await self._answered(self._abort)
+
+    async def _answered(self, work: Callable[[], Told]) -> Told:
+        """LEAVE where nothing is heard any more: the library may keep `send_offsets_to_transaction` for ever, past the
+        time that it is given, when the coordinator was away meanwhile. By then Kafka has aborted the transaction."""
+        try:
+            async with asyncio.timeout(UNANSWERED * self._patience.seconds):
+                return await self._run(work)
+        except TimeoutError:
+            log.warning("transaction: no call has come back")
+            return Told.LEAVE
 
     def _commit(self, offsets: Mapping[TP, int], group: Any) -> Told:
         writer = cast(Writer, self._writer)
