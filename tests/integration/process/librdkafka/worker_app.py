@@ -235,7 +235,7 @@ def _batches(app: App, settings: Settings) -> None:
     async def copy(messages: Sequence[Any]) -> Batch:
         made = []
         for message in messages:
-            await asyncio.sleep(0)  # commits come in the middle of a batch
+            await asyncio.sleep(0.005)  # slow enough for commits to come in the middle of a batch
             if json.loads(message.value()).get("endless") and not settings.endures:
                 await asyncio.Event().wait()
             made.append(Written(settings.writes, message.key(), message.value()))
