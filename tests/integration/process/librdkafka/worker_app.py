@@ -9,6 +9,7 @@ there is a table.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -55,7 +56,7 @@ class Settings:
     """Events that are endless, or that block, end at once."""
     is_named: bool = True
     fault: tuple[str, str, float] | None = None
-    """Where, `kill` or `stop`, and at which share of the commits."""
+    """Where, `kill` or `stop`, and at which share of the calls: 0.3 is one of the first three."""
     observes: bool = False
     """Writes what the engine tells, and how far the worker is, into `datadir/told.ndjson`."""
     engine: dict[str, Any] = field(default_factory=dict)
@@ -63,14 +64,14 @@ class Settings:
 
 def arm(fault: tuple[str, str, float]) -> None:
     """Makes this process fall over beside one of the transaction's calls: `flush`, `offsets` or `commit`, `before` or
-    `after` it. Once: one that was asleep may live on."""
+    `after` it. Once, for one that was asleep may live on; and soon, in one of so few calls, whatever is left to do."""
     place, action, share = fault
     when, call = place.split(" ")
     original: Callable[..., Any] = getattr(Writer, call)
-    falls = iter([action])
+    calls, at = itertools.count(1), random.randint(1, round(1 / share))
 
     def fall() -> None:
-        if random.random() < share and next(falls, None) is not None:
+        if next(calls) == at:
             os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[action])
 
     def faulty(self: Writer, *args: Any) -> None:
