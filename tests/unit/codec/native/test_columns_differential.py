@@ -45,8 +45,9 @@ def test_columns_hold_what_rows_hold(case: Any, data: st.DataObject) -> None:
 
     columns = load(schema, list(values))
 
-    assert columns.refused == []
-    assert repr(rows_of(schema, columns)) == repr(by_rows(native.compile_plan(schema), values)[0])
+    rows, refused = by_rows(native.compile_plan(schema), values)
+    assert refusals(columns) == refused  # fastavro writes any text as a UUID, where a union has both
+    assert repr(rows_of(schema, columns)) == repr(rows)
 
 
 @PAIRS
