@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 HOST = "127.0.0.1"
 CHUNK_BYTES = 65_536
 CALL_S = 10.0
-ACCEPT_TURNS = 5
+ACCEPT_TURNS = 50
 """Of the loop, until a connection that is being accepted is known, and so can be cut too."""
 
 T = TypeVar("T")
@@ -119,6 +119,7 @@ class TcpProxy:
 
     async def _close(self) -> None:
         await self._refuse()
+        await self._cut()  # whoever came to its task only while the others were ended
 
     async def _cut(self) -> None:
         for _ in range(ACCEPT_TURNS):

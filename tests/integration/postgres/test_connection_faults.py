@@ -26,8 +26,9 @@ from mainstem import (
 pytestmark = pytest.mark.stack
 NUMBERS = Partition("numbers.v1", 0)
 IDENTITY = SinkIdentity("counting", "numbers")
-TERMINATE = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mainstem.counting.numbers'"
+TERMINATE = (  # in this test's database: others run beside it under the same name
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE application_name = 'mainstem.counting.numbers' AND datname = current_database()"
 )
 
 
