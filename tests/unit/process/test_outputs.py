@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+import pytest
+
 from mainstem import Event
 from mainstem.codec import headers as h
 from mainstem.errors import TOO_LARGE
@@ -73,3 +75,48 @@ async def test_what_is_no_event_is_a_bug_that_says_so(host: Host) -> None:
     assert len(await hosted.step([message()])) == 1
     assert len(reasons) == 2
     assert all("TypeError" in reason for reason in reasons)
+
+
+def as_it_came(event: Event) -> Event:
+    return event
+
+
+def with_other_data(event: Event) -> Event:
+    return event.replace(data={"n": 2})
+
+
+@pytest.mark.parametrize("change", [as_it_came, with_other_data])
+async def test_headers_that_nobody_looked_at_are_passed_on_as_if_they_were_read_and_written(
+    host: Host, change: Callable[[Event], Event]
+) -> None:
+    """The one way is short, the other one knows every attribute: a reader sees no difference."""
+    came = message(id="e1", time=WHEN, subject="s", trace="00-1", ingested_at=WHEN, revision=3, headers={"a": "kept"})
+
+    def look_first(event: Event) -> Event:
+        assert event.id == "e1"
+        return change(event)
+
+    (short,) = await host(change).step([came])
+    (long,) = await host(look_first).step([came])
+
+    assert h.as_dict(short.headers) == h.as_dict(long.headers)
+    assert (short.topic, short.key, short.value) == (long.topic, long.key, long.value)
+    assert h.as_dict(short.headers)[h.TYPE] == b"till.total"
+
+
+async def test_an_attribute_that_is_set_on_the_new_event_is_written(host: Host) -> None:
+    def subject(event: Event) -> Event:
+        made = event.replace(data={"n": 2})
+        made.subject = "mine"
+        return made
+
+    (record,) = await host(subject).step([message(id="e1", time=WHEN)])
+    assert h.as_dict(record.headers)[h.SUBJECT] == b"mine"
+    assert h.as_dict(record.headers)[h.ID] == b"e1"
+
+
+@pytest.mark.parametrize("missing", [h.TIME, h.CONTENT_TYPE, h.SPEC_VERSION, h.SOURCE, h.TYPE, h.ID])
+def test_headers_of_less_than_a_whole_event_are_completed_and_not_passed_on(missing: str) -> None:
+    whole = message(id="e1", time=WHEN).headers()
+    assert h.passed_on(whole, b"t", without=frozenset()) is not None
+    assert h.passed_on([pair for pair in whole if pair[0] != missing], b"t", without=frozenset()) is None
