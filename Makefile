@@ -3,6 +3,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# What is imported again and again is compiled once: some shells and images switch that off, at 20 s for each test run.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 READY := .venv/.installed
 ifndef PYTHON
@@ -30,7 +33,7 @@ test: $(READY) ## Run every check and every test, on the real development stack.
 # with pytest 9.2. In the order of the folders: chaos takes longest, and comes first.
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=html:build/coverage
 
-check: $(READY) ## Run what takes less than a minute: static checks and the tests that need no stack.
+check: $(READY) ## Run what takes less than a minute: static checks and the tests that need no stack, with fewer examples.
 	@$(MAKE) $(BESIDE) unit $(STATIC)
 	@echo "==> All checks passed"
 
@@ -59,7 +62,7 @@ lock: ## Pin the dependencies anew, with hashes, after a change of pyproject.tom
 
 unit: $(READY)
 	@echo "==> Tests without the stack"
-	@$(BIN)/pytest -q -n 2 -m "not stack"
+	@MAINSTEM_THOROUGH=0.2 $(BIN)/pytest -q -n 2 -m "not stack and not slow"
 
 format: $(READY)
 	@echo "==> Format"

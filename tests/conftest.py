@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mainstem import devstack
+from tests.thorough import examples
 
 REPOSITORY = Path(__file__).parent.parent
 
 # Machines are shared and noisy: how long an example takes says nothing about the code.
-settings.register_profile("mainstem", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "mainstem", max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("mainstem")
 
 

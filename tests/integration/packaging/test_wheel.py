@@ -13,6 +13,7 @@ import pytest
 
 from mainstem.observe.metrics import VERSION
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[3]
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.chaos.oracle import EXACTLY_ONCE, History, Mark, Rules, Verdict, judge
 from tests.chaos.scenario import Tally
+from tests.thorough import examples
 
 
 def mark(key: str, seq: int, token: str = "") -> Mark:
@@ -232,7 +233,7 @@ def test_a_correct_history_is_never_blamed(history: History) -> None:
     assert judge(history).is_clean
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(history=correct_histories(), plant=st.sampled_from(list(PLANTS)), seed=st.integers(0, 1 << 32))
 def test_a_planted_wrong_is_always_found(history: History, plant: Plant, seed: int) -> None:
     planted = plant(history, random.Random(seed))

@@ -29,6 +29,7 @@ from mainstem.errors import (
     Unreachable,
 )
 from mainstem.testing.memory_registry import MemoryRegistry
+from tests.thorough import examples
 
 pytestmark = pytest.mark.usefixtures("codec_engine")
 
@@ -292,7 +293,7 @@ def hostile(_: str) -> Decoder:
 FRAME = b"\x00\x00\x00\x00\x01"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.binary(max_size=200))
 @example(b"\x02\x08abcd" + b"\xff" * 20)
 @example(b"\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01")
@@ -304,7 +305,7 @@ def test_hostile_bytes_are_refused_or_decoded_and_never_fatal(payload: bytes) ->
             assert error.__cause__ is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(min_size=1, max_size=64), st.data())
 def test_a_hundred_kilobytes_of_hostile_bytes_are_refused(piece: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, 20))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mainstem.codec.coerce import Coercer
 from mainstem.errors import RequestRefused
+from tests.thorough import examples
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -106,7 +107,7 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right and type(left) is type(right))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records())
 def test_data_that_fits_encodes_and_reads_back_as_it_was_coerced(
     example: tuple[dict[str, Any], dict[str, Any]],
@@ -120,7 +121,7 @@ def test_data_that_fits_encodes_and_reads_back_as_it_was_coerced(
     assert same(coercer.coerce(converted), converted)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records(), st.dictionaries(st.sampled_from(["f0", "f1", "f2", "f3", "g"]), JSON, max_size=4))
 def test_data_of_any_shape_is_refused_or_encodes(example: tuple[dict[str, Any], Any], replaced: dict[str, Any]) -> None:
     schema, data = example

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mainstem.codec.guard import MAX_DEPTH, MAX_EMPTY, check_safe
 from mainstem.errors import UNSAFE_SCHEMA, Misconfigured
+from tests.thorough import examples
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 
@@ -174,7 +175,7 @@ def composite(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(records, inner.map(array), inner.map(table), st.lists(inner, min_size=1, max_size=2))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.recursive(st.one_of(st.sampled_from(["null", "int", "Empty"]), NAMES), composite, max_leaves=12))
 def test_whatever_fastavro_reads_as_recursive_is_refused(schema: Any) -> None:
     """fastavro's own resolution of names is the one that counts: it is what recurses."""

@@ -75,6 +75,7 @@ def _run(project: Path, *words: str) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_the_tests_that_the_pages_give_pass(project: Path) -> None:
     written = [file.path for page in PAGES for file in files(page) if file.path.startswith("tests/")]
     assert written

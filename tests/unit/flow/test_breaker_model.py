@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mainstem.flow.breaker import OUTAGE, PROBE_LEASE_S, Breaker, Breakers, BreakerState, Ticket
+from tests.thorough import examples
 
 LONGEST_S = OUTAGE.max_s
 
@@ -103,7 +104,7 @@ class Target(RuleBasedStateMachine):
 
 
 TestTarget = Target.TestCase
-TestTarget.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestTarget.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
 
 
 def open_breaker() -> Breaker:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mainstem.errors import Misconfigured, Retryable, Unreachable
+from tests.thorough import examples
 from tests.unit.flow.lane_world import AGAIN, ALL, LIVE, RULES, LaneWorld, by_key, firsts, is_done, not_durable, numbers
 
 KEYS = st.sampled_from(["a", "a", "b", "c", None])
@@ -165,7 +166,7 @@ class PlainSink(RuleBasedStateMachine):
 
 TestPlainSink = PlainSink.TestCase
 TestPlainSink.settings = settings(
-    max_examples=100,
+    max_examples=examples(100),
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mainstem.codec.message import Message
 from mainstem.errors import Unreachable
 from mainstem.flow.item import OnFailure
+from tests.thorough import examples
 from tests.unit.deliver.sink_world import DLQ, LIVE, REDRIVE, World, order
 
 KEYS = st.sampled_from(["a", "a", "b", None])
@@ -200,6 +201,6 @@ SETTINGS = settings(
     phases=[phase for phase in Phase if phase is not Phase.explain],
 )
 TestParkingSink = ParkingSink.TestCase
-TestParkingSink.settings = settings(SETTINGS, max_examples=60)
+TestParkingSink.settings = settings(SETTINGS, max_examples=examples(60))
 TestChangingSink = ChangingSink.TestCase
-TestChangingSink.settings = settings(SETTINGS, max_examples=30)
+TestChangingSink.settings = settings(SETTINGS, max_examples=examples(30))

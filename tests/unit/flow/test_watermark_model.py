@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mainstem.flow.watermark import Watermark
+from tests.thorough import examples
 
 
 class Partition(RuleBasedStateMachine):
@@ -90,4 +91,4 @@ def test_what_a_predecessor_has_done_and_nobody_has_fetched_yet_is_handed_on() -
 
 
 TestPartition = Partition.TestCase
-TestPartition.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestPartition.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from mainstem.event import Origin
 from mainstem.flow.window import Window
+from tests.thorough import examples
 
 IDS = st.sampled_from("abcdefgh")
 
@@ -66,4 +67,4 @@ class Reader(RuleBasedStateMachine):
 
 
 TestReader = Reader.TestCase
-TestReader.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestReader.settings = settings(max_examples=examples(300), stateful_step_count=30, deadline=None)

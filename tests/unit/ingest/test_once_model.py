@@ -16,6 +16,7 @@ from mainstem.event import Event
 from mainstem.ingest.intake import Intake, Receipt, Sender
 from mainstem.ingest.once import Once
 from mainstem.kafka.record import Record
+from tests.thorough import examples
 
 IDS = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=4)
 SENDER = Sender("tests")
@@ -175,4 +176,4 @@ async def _turns() -> None:
 
 
 TestGateway = Gateway.TestCase
-TestGateway.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestGateway.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)

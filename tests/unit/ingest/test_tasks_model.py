@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mainstem.ingest.tasks import LONGEST_RETAKE_S, PARTITIONS, Duty, partition_of
+from tests.thorough import examples
 
 OLD = ("i.a", "i.b", "i.c", "i.d")
 NEW = ("i.b", "i.c", "i.d", "i.e", "i.f")
@@ -170,4 +171,4 @@ class Group(RuleBasedStateMachine):
 
 
 TestGroup = Group.TestCase
-TestGroup.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestGroup.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)

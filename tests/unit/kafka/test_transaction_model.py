@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mainstem.kafka.transaction_run import Ask, perform
 from mainstem.kafka.transaction_state import OPENED, Call, Outcome, State
+from tests.thorough import examples
 from tests.unit.kafka.transaction_model import Coordinator, Fate, Network
 
 RECORDS = 3
@@ -98,7 +99,7 @@ class TransactionsOnABadNetwork(RuleBasedStateMachine):
 
 
 TestTransactionsOnABadNetwork = TransactionsOnABadNetwork.TestCase
-TestTransactionsOnABadNetwork.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestTransactionsOnABadNetwork.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
 
 WAYS = [
     *[(Fate.FINE, ended, Fate.FINE) for ended in Fate],

@@ -16,6 +16,7 @@ from mainstem.recover.redrive import Job, Terms, plan, planned
 from mainstem.recover.replay import Happening, JobState
 from mainstem.recover.selection import Selection
 from mainstem.recover.wishes import Wish
+from tests.thorough import examples
 from tests.unit.deliver.sink_world import REDRIVE, World, order
 
 KEYS = st.sampled_from(["a", "a", "b", "c"])
@@ -157,7 +158,7 @@ class Redriving(RuleBasedStateMachine):
 
 TestRedriving = Redriving.TestCase
 TestRedriving.settings = settings(
-    max_examples=60,
+    max_examples=examples(60),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

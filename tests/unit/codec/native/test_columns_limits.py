@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from tests.thorough import examples
+
 pa = pytest.importorskip("pyarrow")
 native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
 avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
@@ -27,7 +29,7 @@ def test_bad_bytes_are_refused_as_by_rows(schema: Any, value: bytes, said: str) 
     assert refusals(columns) == by_rows(native.compile_plan(schema), [value])[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(HOSTILE)
 def test_any_bytes_are_refused_or_read_as_by_rows(value: bytes) -> None:
     columns = load(WIDE, [value])

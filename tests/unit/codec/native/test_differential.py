@@ -15,13 +15,14 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
+from tests.thorough import examples
 from tests.unit.codec.native.schemas import cases, has_union, readers, records
 
 native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
 avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 
 PAIRS = settings(
-    max_examples=int(os.environ.get("MAINSTEM_CODEC_PAIRS", "150")),
+    max_examples=int(os.environ.get("MAINSTEM_CODEC_PAIRS") or examples(150)),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )

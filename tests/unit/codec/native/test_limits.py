@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thorough import examples
+
 native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
 avro = pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 
@@ -172,7 +174,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(HOSTILE)
 def test_any_bytes_are_refused_or_read(value: bytes) -> None:
     plan = native.compile_plan(WIDE)

@@ -16,6 +16,7 @@ from fastavro import parse_schema, schemaless_writer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.thorough import examples
 from tests.unit.codec.native.schemas import records
 
 native = pytest.importorskip("mainstem.codec.native.plan", exc_type=ImportError)
@@ -211,7 +212,7 @@ def test_a_view_in_a_circle_is_collected() -> None:
     assert len(gc.get_objects()) < before
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records(), st.data())
 def test_a_view_of_any_record_is_what_decoding_gives(case: Any, data: st.DataObject) -> None:
     schema = case[0]

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from mainstem.process.librdkafka.blame import Blame
 from mainstem.process.librdkafka.epoch import Epoch, Pace, Phase, Told
+from tests.thorough import examples
 
 
 class Worker(RuleBasedStateMachine):
@@ -112,7 +113,7 @@ class Worker(RuleBasedStateMachine):
 
 
 TestWorker = Worker.TestCase
-TestWorker.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestWorker.settings = settings(max_examples=examples(200), stateful_step_count=50, deadline=None)
 
 
 def test_nothing_is_delivered_while_the_gate_is_shut() -> None:

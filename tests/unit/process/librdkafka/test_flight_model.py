@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mainstem.process.librdkafka.flight import Flight, Flights
+from tests.thorough import examples
 
 PARTITIONS = ("a", "b", "c")
 
@@ -104,7 +105,7 @@ class FlightsModel(RuleBasedStateMachine):
 
 
 TestFlights = FlightsModel.TestCase
-TestFlights.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFlights.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 
 
 def test_the_watermark_stops_before_what_is_not_done() -> None:

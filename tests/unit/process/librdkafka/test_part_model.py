@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mainstem.process.librdkafka.coding import Coding
 from mainstem.process.librdkafka.committed import InMemory
 from mainstem.process.librdkafka.part import Part
+from tests.thorough import examples
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 PLAIN = Coding(
@@ -94,7 +95,7 @@ class PartModel(RuleBasedStateMachine):
 
 
 TestPart = PartModel.TestCase
-TestPart.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestPart.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 
 
 def test_a_key_that_is_not_there_gives_the_default_and_is_not_kept() -> None:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from mainstem.process.librdkafka import App, rocks
 from mainstem.process.librdkafka.rocks import OnDisk
+from tests.thorough import examples
 
 KEYS = st.sampled_from([b"", b"\x00position", b"\x01", b"a", b"ab"])
 CHANGES = st.lists(st.tuples(KEYS, st.none() | st.binary(max_size=3)), max_size=4)
@@ -64,7 +65,7 @@ class OnDiskModel(RuleBasedStateMachine):
 
 
 TestOnDisk = OnDiskModel.TestCase
-TestOnDisk.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+TestOnDisk.settings = settings(max_examples=examples(15), stateful_step_count=15, deadline=None)
 
 
 def test_what_is_read_is_as_it_was_when_the_reading_began(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from mainstem.process.librdkafka.windows import Ends, Window
+from tests.thorough import examples
 
 SIZE_S = 10.0
 EXPIRES_S = 20.0
@@ -55,7 +56,7 @@ class EndsModel(RuleBasedStateMachine):
 
 
 TestEnds = EndsModel.TestCase
-TestEnds.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestEnds.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 
 
 def test_a_window_ends_by_the_time_of_events() -> None:
