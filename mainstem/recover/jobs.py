@@ -7,18 +7,21 @@ true by whoever holds the job's `transactional.id`. Calls block but for `keep`, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic, sleep
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from mainstem.codec.message import Message
-from mainstem.errors import Misconfigured
+from mainstem.errors import Fenced, MainstemError, Misconfigured
 from mainstem.kafka.compacted import read_compacted
 from mainstem.kafka.producer import DurableProducer
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
+from mainstem.recover.held import LAST_WORDS, HeldJob
 from mainstem.recover.job_states import WISHED, Happening, JobState
 from mainstem.recover.wishes import Wish, express
 
@@ -48,7 +51,8 @@ class Jobs(Generic[J]):
     kind: str
     """`redrive`; in names and messages."""
     topic: str
-    dump: Callable[[J], bytes]
+    dump: Callable[[J], bytes | None]
+    """None for one that is to be forgotten."""
     load: Callable[[bytes], J]
     seen_by: str
     """The command that lists them."""
@@ -123,13 +127,33 @@ class Jobs(Generic[J]):
                 return obeyed
         return await self.settle(config, job_id, WISHED[wish])
 
+    @asynccontextmanager
+    async def hold(self, config: Mapping[str, Any], job_id: str) -> AsyncIterator[HeldJob[J]]:
+        """Takes the job from whoever has it, and gives it as it was last written down.
+
+        It is read after its former runner is fenced, so that it cannot move any more. What ends the block early, other
+        than another process that has taken the job, is written down as the reason why it stopped.
+        Raises Misconfigured when there is no such job; Unreachable.
+        """
+        async with TransactionalProducer(config, self.transactional_id(job_id)) as producer:
+            look = partial(self.find, config, job_id)
+            held = HeldJob(await asyncio.to_thread(look), producer, look, self.record)
+            try:
+                yield held
+            except Fenced:
+                raise
+            except (MainstemError, asyncio.CancelledError) as error:
+                said = str(error) if isinstance(error, MainstemError) else "interrupted"
+                with suppress(MainstemError):  # the reason for stopping is the one to tell
+                    await held.write(held.job.on(Happening.FAIL, said), patience=LAST_WORDS)
+                raise
+
     async def settle(self, config: Mapping[str, Any], job_id: str, happening: Happening) -> J:
         """Takes the job from whoever has it, and lets that happen to it. Raises as `ask` does."""
-        async with TransactionalProducer(config, self.transactional_id(job_id)) as producer:
-            job = await asyncio.to_thread(self.find, config, job_id)
-            changed = job.on(happening)
-            if changed is not job:
-                await producer.commit([self.record(changed)])
+        async with self.hold(config, job_id) as held:
+            changed = held.job.on(happening)
+            if changed is not held.job:
+                await held.write(changed)
         return changed
 
     def _await_end(self, config: Mapping[str, Any], job_id: str, within_s: float) -> J | None:

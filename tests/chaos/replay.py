@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from time import monotonic
 
-from mainstem.recover.replay import JobState, find_job
+from mainstem.recover.replay import JOBS, JobState
 from tests.backbone_process import until
 from tests.chaos import nemesis
 from tests.chaos.epochs import intruders, read_moves
@@ -150,7 +150,7 @@ class _Ordeal:
     def _end(self, life: Life) -> None:
         """Waits for its end. Whether the replay is done is in its record: it may have been killed right after that."""
         until(lambda: self._has_ended(life), within_s=ENDS_WITHIN_S, what=self._replay.last_words)
-        self._is_done = find_job(self._field.services.config, self._replay.job.id).state is JobState.DONE
+        self._is_done = JOBS.find(self._field.services.config, self._replay.job.id).state is JobState.DONE
 
     def _has_ended(self, life: Life) -> bool:
         self._field.tend()

@@ -16,7 +16,7 @@ from mainstem.devstack.ports import HOST
 from mainstem.event import Partition
 from mainstem.kafka.topics import GroupState
 from mainstem.project import names
-from mainstem.recover.replay import Extent, Request, keep, plan, planned
+from mainstem.recover.replay import JOBS, Extent, Request, plan, planned
 from tests.backbone_process import BackboneProcess, until
 from tests.chaos.database import Database
 from tests.chaos.ledger import APPENDED, SECRET, SINKS, open_ledger
@@ -86,7 +86,7 @@ class ReplayField:
         part, dlq = f"{self.ledger.integration}.{APPENDED}", self.ledger.dlq(APPENDED)
         request = Request(part, dlq, [self.ledger.topic], extent, "appended", records_s=RATE)
         job = planned(plan(self.services.config, request))
-        asyncio.run(keep(self.services.config, job))
+        asyncio.run(JOBS.keep(self.services.config, job))
         replay = Replay(f"r{len(self.replays)}", job, self.ledger.folder, self._env_of_replay)
         self.replays.append(self._exits.enter_context(replay))
         return replay

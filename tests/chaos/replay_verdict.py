@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mainstem.codec import headers as h
 from mainstem.codec.message import Message, origin_of
 from mainstem.kafka.reader import reading
-from mainstem.recover.replay import JobState, find_job
+from mainstem.recover.replay import JOBS, JobState
 from tests.chaos.epochs import Move, Place, read_moves
 from tests.chaos.ledger import APPENDED, KEYED, rows
 from tests.chaos.ledger_verdict import waiting
@@ -86,7 +86,7 @@ def _takeovers(field: ReplayField, live: set[str]) -> dict[Place, int]:
 
 def _miscounts(field: ReplayField, replay: Replay) -> Sequence[str]:
     """A job that says that it is done has settled what its plan counted."""
-    job = find_job(field.services.config, replay.job.id)
+    job = JOBS.find(field.services.config, replay.job.id)
     if job.state is JobState.DONE and job.settled == job.plan.records:
         return []
     return [f"replay {job.id} is {job.state} with {job.settled} of {job.plan.records}"]

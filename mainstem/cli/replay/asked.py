@@ -16,7 +16,7 @@ from mainstem.cli.when import parse_place, parse_time
 from mainstem.event import Partition
 from mainstem.project.discover import build_sink
 from mainstem.recover import replay as replaying
-from mainstem.recover.replay import Choice, Extent, IntoFile, Job
+from mainstem.recover.replay import JOBS, Choice, Extent, IntoFile, Job
 
 DEFAULT_RATE = 5000.0
 """Records a second: a share that leaves a target room for its live load."""
@@ -113,7 +113,7 @@ def make_plan(services: Services, part: str, asked: Asked) -> Job:
         into=asked.into,
     )
     job = replaying.planned(replaying.plan(services.config, request, sight_of(services)))
-    asyncio.run(replaying.keep(services.config, job))
+    asyncio.run(JOBS.keep(services.config, job))
     return job
 
 

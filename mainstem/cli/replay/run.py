@@ -32,7 +32,7 @@ from mainstem.cli.replay.shown import described, rejections, status_row, tell_ho
 from mainstem.errors import PLAN_CHANGED, Refused
 from mainstem.flow.retry import RetryPolicy
 from mainstem.recover import replay as replaying
-from mainstem.recover.replay import Job, JobState
+from mainstem.recover.replay import JOBS, Job, JobState
 from mainstem.recover.wishes import Wish, Wishes
 
 
@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913 - these are the command's options
         if asked is not None:
             job = make_plan(services, sink, asked)
         else:
-            job = _planned(services, plan) if plan else replaying.find_job(services.config, resume)
+            job = _planned(services, plan) if plan else JOBS.find(services.config, resume)
         if not execute:
             show_item(described(job.plan), output)
             again = f"--resume {job.id}" if resume else f"--plan {job.hash}"
@@ -80,7 +80,8 @@ def run(  # noqa: PLR0913 - these are the command's options
 
 def _planned(services: Services, plan_hash: str) -> Job:
     """The planned replay of that hash. Raises Refused when there is none, or it has begun."""
-    jobs = [job for job in replaying.read_jobs(services.config) if job.hash == plan_hash]
+    known = sorted(JOBS.read(services.config).values(), key=lambda job: job.at, reverse=True)
+    jobs = [job for job in known if job.hash == plan_hash]
     for job in jobs:
         if job.state is JobState.PLANNED:
             return job

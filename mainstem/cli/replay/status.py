@@ -11,8 +11,7 @@ from mainstem.cli.exit import reports_errors
 from mainstem.cli.opened import HERE, ProjectOption, open_services
 from mainstem.cli.output import Format, FormatOption, progress, show_item, show_rows
 from mainstem.cli.replay.shown import rejections, status_row
-from mainstem.recover import replay as replaying
-from mainstem.recover.replay import Job, JobState
+from mainstem.recover.replay import JOBS, Job, JobState
 
 COLUMNS = ("id", "into", "state", "records", "settled", "delivered", "rejected", "plan", "at", "error")
 
@@ -29,15 +28,16 @@ def status(
         raise typer.BadParameter("name the replay to --watch")
     with open_services(project) as services:
         if not replay:
-            show_rows([status_row(job) for job in replaying.read_jobs(services.config)], COLUMNS, output)
+            jobs = sorted(JOBS.read(services.config).values(), key=lambda job: job.at, reverse=True)
+            show_rows([status_row(job) for job in jobs], COLUMNS, output)
             return
-        job = _watch(services, replay) if watch else replaying.find_job(services.config, replay)
+        job = _watch(services, replay) if watch else JOBS.find(services.config, replay)
         show_item({**status_row(job), "positions": job.positions, "rejections": rejections(job)}, output)
 
 
 def _watch(services: Services, replay: str) -> Job:
     """The job when it runs no more; a bar on a terminal meanwhile."""
-    changes = (job for job in replaying.follow(services.config, replay) if job is not None)
+    changes = (job for job in JOBS.follow(services.config, replay) if job is not None)
     job = next(changes)
     with progress("replaying", job.plan.records) as bar:
         while job.state is JobState.RUNNING:

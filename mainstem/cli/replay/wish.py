@@ -13,9 +13,8 @@ from mainstem.cli.exit import reports_errors
 from mainstem.cli.opened import HERE, ProjectOption, open_services
 from mainstem.cli.output import Format, FormatOption, say, show_item
 from mainstem.cli.replay.shown import status_row, tell_how_to_resume
-from mainstem.recover import replay as replaying
-from mainstem.recover.replay import JobState, part_of
-from mainstem.recover.replay.control import OBEYED_S
+from mainstem.recover.jobs import OBEYED_S
+from mainstem.recover.replay import JOBS, JobState, part_of
 from mainstem.recover.wishes import Wish
 
 ReplayArgument = Annotated[str, typer.Argument(help="A replay's id.")]
@@ -51,7 +50,7 @@ def cancel(
 
 def _wish(wish: Wish, replay: str, within_s: float, output: Format, project: Path) -> None:
     with open_services(project) as services:
-        job = asyncio.run(replaying.ask(services.config, replay, wish, getuser(), obeyed_within_s=within_s))
+        job = asyncio.run(JOBS.ask(services.config, replay, wish, getuser(), obeyed_within_s=within_s))
     if job.state is JobState.CANCELLED and job.plan.into is not None:
         part_of(Path(job.plan.into.path), job.id).unlink(missing_ok=True)
     say(f"replay {job.id} is {job.state}")

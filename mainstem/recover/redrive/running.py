@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Final
 
-from mainstem.errors import PLAN_CHANGED, Fenced, MainstemError, Refused
+from mainstem.errors import PLAN_CHANGED, Refused
 from mainstem.failpoint import failpoint
 from mainstem.kafka.reader import reading
 from mainstem.kafka.record import Record
-from mainstem.kafka.transaction import TransactionalProducer
+from mainstem.recover.held import HeldJob
 from mainstem.recover.job_states import WISHED, Happening, JobState
 from mainstem.recover.letterbox import Identity, Letter
 from mainstem.recover.letters import read_contents, read_letters
@@ -59,20 +58,10 @@ async def run(config: Mapping[str, Any], job: Job, wishes: Wishes, given: Run) -
     Raises Refused (MS-402) when it is over already or its letters are no longer those of its plan, Fenced when somebody
     else has taken it over, Unreachable when Kafka does not confirm; it can be resumed then.
     """
-    async with TransactionalProducer(config, JOBS.transactional_id(job.id)) as producer:
-        redrive = _Redrive(config, producer, wishes, given)
-        redrive.job = await asyncio.to_thread(JOBS.find, config, job.id)
-        try:
-            await redrive.run()
-        except Fenced:
-            raise
-        except (MainstemError, asyncio.CancelledError) as error:
-            said = str(error) if isinstance(error, MainstemError) else "interrupted"
-            if redrive.job.has_begun:
-                with suppress(MainstemError):  # the reason for stopping is the one to tell
-                    await producer.commit([JOBS.record(redrive.job.on(Happening.FAIL, said))])
-            raise
-    return Ended(redrive.job, frozenset(redrive.given))
+    async with JOBS.hold(config, job.id) as held:
+        redrive = _Redrive(config, held, wishes, given)
+        await redrive.run()
+    return Ended(held.job, frozenset(redrive.given))
 
 
 def plan_changed(agreed_hash: str, now: RedrivePlan) -> Refused:
@@ -84,16 +73,19 @@ def plan_changed(agreed_hash: str, now: RedrivePlan) -> Refused:
 
 
 class _Redrive:
-    """One run. `job` is what has been written down last."""
+    """One run."""
 
-    job: Job
-
-    def __init__(self, config: Mapping[str, Any], producer: TransactionalProducer, wishes: Wishes, given: Run) -> None:
+    def __init__(self, config: Mapping[str, Any], held: HeldJob[Job], wishes: Wishes, given: Run) -> None:
         self._config = config
-        self._producer = producer
+        self._held = held
         self._wishes = wishes
         self._run = given
         self.given: set[Identity] = set()
+
+    @property
+    def job(self) -> Job:
+        """What has been written down last."""
+        return self._held.job
 
     async def run(self) -> None:
         letters = await self._begin()
@@ -165,8 +157,7 @@ class _Redrive:
         self.given.update(letter.identity for letter in letters)
 
     async def _note(self, job: Job, records: Sequence[Record] = ()) -> None:
-        await self._producer.commit([*records, JOBS.record(job)])
-        self.job = job
+        await self._held.write(job, records)
         self._run.on_progress(job)
 
     def _records(self, letters: Sequence[Letter]) -> list[Record]:

@@ -2,17 +2,16 @@
 
 from mainstem.recover.job_states import Happening, JobState
 from mainstem.recover.replay.choice import Choice, Sight
-from mainstem.recover.replay.control import ask, settle
 from mainstem.recover.replay.effect import Manner, effect, file_effect, manner_of
 from mainstem.recover.replay.file import LinesFile, part_of
 from mainstem.recover.replay.frozen import IntoFile, ReplayPlan
-from mainstem.recover.replay.jobs import TOPIC, Job, Outcome, Rejection, planned
+from mainstem.recover.replay.jobs import JOBS, TOPIC, Job, Outcome, Rejection, planned
 from mainstem.recover.replay.planning import Request, plan
 from mainstem.recover.replay.ranges import Extent, Hole, Range
-from mainstem.recover.replay.records import find_job, follow, keep, read_jobs
 from mainstem.recover.replay.running import Deliver, Into, Terms, run
 
 __all__ = [
+    "JOBS",
     "TOPIC",
     "Choice",
     "Deliver",
@@ -32,17 +31,11 @@ __all__ = [
     "Request",
     "Sight",
     "Terms",
-    "ask",
     "effect",
     "file_effect",
-    "find_job",
-    "follow",
-    "keep",
     "manner_of",
     "part_of",
     "plan",
     "planned",
-    "read_jobs",
     "run",
-    "settle",
 ]

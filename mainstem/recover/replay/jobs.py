@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 
 from mainstem.errors import PLAN_CHANGED, Refused
 from mainstem.event import Origin, Partition
-from mainstem.kafka.record import Record
 from mainstem.project import names
 from mainstem.recover.job_states import Happening, JobState, following
+from mainstem.recover.jobs import Jobs
 from mainstem.recover.replay.frozen import ReplayPlan
 
 TOPIC: Final = names.internal("replays")
@@ -107,15 +107,13 @@ def planned(plan: ReplayPlan) -> Job:
     return Job(token_hex(4), JobState.PLANNED, plan, datetime.now(UTC), has_begun=False)
 
 
-def record_of(job: Job) -> Record:
-    """The record that says where the job stands. One that is cancelled before it began leaves nothing behind."""
+def _dump(job: Job) -> bytes | None:
+    """One that is cancelled before it began leaves nothing behind."""
     is_forgotten = job.state is JobState.CANCELLED and not job.has_begun
-    return Record(TOPIC, job.id.encode(), None if is_forgotten else _JOB.dump_json(job))
+    return None if is_forgotten else _JOB.dump_json(job)
 
 
-def read_job(value: bytes) -> Job:
-    """The job that a record of the topic holds."""
-    return _JOB.validate_json(value)
+JOBS: Final[Jobs[Job]] = Jobs("replay", TOPIC, _dump, _JOB.validate_json, "mainstem replay status")
 
 
 def _as_rows(positions: Mapping[Partition, int]) -> tuple[tuple[str, int, int], ...]:

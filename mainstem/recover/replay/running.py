@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
 from mainstem.codec.message import Message
-from mainstem.errors import PLAN_CHANGED, Fenced, MainstemError, Refused, Retryable, Unreachable
+from mainstem.errors import PLAN_CHANGED, Refused, Retryable, Unreachable
 from mainstem.failpoint import failpoint
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.reader import Ranges, reading
 from mainstem.kafka.topics import Admin
-from mainstem.kafka.transaction import TransactionalProducer
+from mainstem.recover.held import HeldJob
 from mainstem.recover.job_states import WISHED, Happening
 from mainstem.recover.pace import Pace
 from mainstem.recover.replay.choice import Chooser, Sight, fingerprints
-from mainstem.recover.replay.jobs import Job, Outcome, record_of
+from mainstem.recover.replay.jobs import JOBS, Job, Outcome
 from mainstem.recover.replay.ranges import remaining
 from mainstem.recover.replay.reading import Piece, batches, pieces
-from mainstem.recover.replay.records import find_job
 from mainstem.recover.wishes import Wish, Wishes
 
 BATCH_RECORDS: Final = 5000
@@ -82,11 +81,6 @@ class _Wished(Exception):
         self.wish = wish
 
 
-def transactional_id(job_id: str) -> str:
-    """Whoever takes it over fences the one who ran the job before."""
-    return f"mainstem.replay.{job_id}"
-
-
 async def run(
     config: Mapping[str, Any],
     job: Job,
@@ -99,37 +93,33 @@ async def run(
     Raises Refused (MS-402) when it is over already or Kafka no longer holds what was planned, Fenced when somebody else
     has taken the replay over, and whatever the target raises once the retries are used up: it can be resumed then.
     """
-    async with TransactionalProducer(config, transactional_id(job.id)) as producer:
-        job, chooser = await asyncio.to_thread(_take_up, config, job.id, terms.sight)
-        replay = _Replay(partial(batches, config), producer, into, wishes)
-        replay.chooser, replay.terms = chooser, terms
-        try:
-            return await replay.run(job)
-        except Fenced:
-            raise
-        except (MainstemError, asyncio.CancelledError) as error:
-            said = str(error) if isinstance(error, MainstemError) else "interrupted"
-            with suppress(MainstemError):  # the reason for stopping is the one to tell
-                await producer.commit([record_of(replay.job.on(Happening.FAIL, said))])
-            raise
+    async with JOBS.hold(config, job.id) as held:
+        replay = _Replay(partial(batches, config), held, into, wishes)
+        replay.chooser = await asyncio.to_thread(_take_up, config, held.job, terms.sight)
+        replay.terms = terms
+        return await replay.run()
 
 
 class _Replay:
-    """One run. `job` is what is to be written down next, or has been."""
+    """One run."""
 
-    job: Job
     chooser: Chooser
     terms: Terms
 
-    def __init__(self, read: Read, producer: TransactionalProducer, into: Into, wishes: Wishes) -> None:
+    def __init__(self, read: Read, held: HeldJob[Job], into: Into, wishes: Wishes) -> None:
         self._read = read
-        self._producer = producer
+        self._held = held
         self._into = into
         self._wishes = wishes
         self._noted_at = 0.0
 
-    async def run(self, job: Job) -> Job:
-        self.job = job
+    @property
+    def job(self) -> Job:
+        """What is to be written down next, or has been."""
+        return self._held.job
+
+    async def run(self) -> Job:
+        job = self.job
         await self._note(job.on(Happening.BEGIN))
         await self._into.begin(self.job)
         wish = await self._deliver_all()
@@ -173,7 +163,7 @@ class _Replay:
             await self._note(job)
             failpoint("replay.after_commit")
         else:
-            self.job = job
+            self._held.job = job
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         failures = 0
@@ -195,15 +185,13 @@ class _Replay:
             raise _Wished(wish)
 
     async def _note(self, job: Job) -> None:
-        await self._producer.commit([record_of(job)])
-        self.job = job
+        await self._held.write(job)
         self._noted_at = monotonic()
         self.terms.on_progress(job)
 
 
-def _take_up(config: Mapping[str, Any], job_id: str, sight: Sight | None) -> tuple[Job, Chooser]:
-    """The job as it was last written down: read after its former runner is fenced, so that it cannot move any more."""
-    stored = find_job(config, job_id)
+def _take_up(config: Mapping[str, Any], stored: Job, sight: Sight | None) -> Chooser:
+    """What chooses its records. Raises Refused where the job is over, or not what it was when it was planned."""
     stored.on(Happening.BEGIN)
     plan = stored.plan
     there = Admin(config).topic_ids(plan.topic_ids)
@@ -215,7 +203,7 @@ def _take_up(config: Mapping[str, Any], job_id: str, sight: Sight | None) -> tup
         if plan.schemas[topic] != print_:
             raise Refused(f"the schema of {topic} was changed since the plan was made", code=PLAN_CHANGED)
     _check_still_held(config, stored)
-    return stored, Chooser(plan.extent, plan.choice, topics, sight)
+    return Chooser(plan.extent, plan.choice, topics, sight)
 
 
 def _check_still_held(config: Mapping[str, Any], job: Job) -> None:

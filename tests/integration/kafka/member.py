@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from mainstem.codec.message import origin_of
@@ -13,6 +13,8 @@ from mainstem.event import Partition
 from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
 
 DEADLINE_S = 30
+LOOK_S = 0.1
+"""So often a condition is looked at that another member may fulfil."""
 
 
 class Member:
@@ -66,11 +68,13 @@ class Member:
         fetched.done()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Waits until it holds. Raises what ended the member meanwhile."""
+        """Waits until it holds, which may be about other members too. Raises what ended the member meanwhile."""
         async with asyncio.timeout(DEADLINE_S):
             while not holds():
                 self.changed.clear()
-                await self.changed.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self.changed.wait()
                 if self.task.done():
                     self.task.result()
 

@@ -19,6 +19,7 @@ from mainstem.event import Origin, Partition
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.topics import TopicSpec
 from mainstem.recover.replay import (
+    JOBS,
     Deliver,
     Extent,
     Hole,
@@ -29,8 +30,6 @@ from mainstem.recover.replay import (
     Rejection,
     Request,
     Terms,
-    find_job,
-    keep,
     plan,
     planned,
     run,
@@ -69,7 +68,7 @@ def request(shop: Shop, extent: Extent, **more: Any) -> Request:
 
 def kept(shop: Shop, extent: Extent, **more: Any) -> Job:
     job = planned(plan(shop.config, request(shop, extent, **more)))
-    asyncio.run(keep(shop.config, job))
+    asyncio.run(JOBS.keep(shop.config, job))
     return job
 
 
@@ -102,7 +101,7 @@ def test_a_replay_delivers_exactly_its_ranges_in_order(shop: Shop) -> None:
     assert sorted(target.origins) == expected
     assert in_order(target.origins)
     assert (done.state, done.delivered, job.plan.records) == (JobState.DONE, len(expected), len(expected))
-    assert find_job(shop.config, job.id) == done
+    assert JOBS.find(shop.config, job.id) == done
 
 
 def test_a_replay_leaves_the_live_groups_offsets_alone(shop: Shop) -> None:
@@ -134,7 +133,7 @@ def test_a_replay_that_crashed_goes_on_without_skipping_or_starting_over(shop: S
 
     with pytest.raises(RuntimeError):
         replay(shop, job, crashing)
-    half = find_job(shop.config, job.id)
+    half = JOBS.find(shop.config, job.id)
     before = len(target.got)
     done = replay(shop, half, target)
 
@@ -170,7 +169,7 @@ def test_rejected_records_are_reported_and_not_dead_lettered(shop: Shop) -> None
     done = replay(shop, job, refusing)
 
     assert (done.delivered, done.rejected) == (59, 1)
-    assert [rejection.code for rejection in find_job(shop.config, job.id).rejections] == ["MS-105"]
+    assert [rejection.code for rejection in JOBS.find(shop.config, job.id).rejections] == ["MS-105"]
     assert shop.read(shop.dlq) == []
     assert shop.read(shop.redrive) == []
 
@@ -189,7 +188,7 @@ def test_a_target_that_is_down_is_waited_for_then_the_replay_stops_and_can_go_on
 
     with pytest.raises(Unreachable):
         replay(shop, job, down)
-    stopped = find_job(shop.config, job.id)
+    stopped = JOBS.find(shop.config, job.id)
     done = replay(shop, stopped, target)
 
     assert len(failures) == QUICK.attempts
@@ -224,7 +223,7 @@ def test_whoever_resumes_a_replay_fences_the_one_that_still_runs_it(shop: Shop) 
 
     assert isinstance(error, Fenced)
     assert sorted(second.origins) == everything
-    assert find_job(shop.config, job.id) == done
+    assert JOBS.find(shop.config, job.id) == done
 
 
 def test_a_zombie_that_lost_its_target_does_not_take_it_back_from_its_successor(shop: Shop) -> None:

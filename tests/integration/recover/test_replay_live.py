@@ -16,7 +16,7 @@ from mainstem.app.replay import replay_delivery
 from mainstem.app.services import Services
 from mainstem.codec.message import Message
 from mainstem.kafka.topics import GroupState
-from mainstem.recover.replay import Extent, Into, Job, JobState, Outcome, Request, keep, plan, planned, run
+from mainstem.recover.replay import JOBS, Extent, Into, Job, JobState, Outcome, Request, plan, planned, run
 from mainstem.recover.wishes import Wishes
 from tests.demo_copy import DemoCopy, copy_demo
 from tests.integration.deliver.test_sink_worker import count, letters, payment, publish, query, running, statuses, until
@@ -79,7 +79,7 @@ def planned_all(services: Services, records_s: float | None) -> Job:
 
 async def replay(services: Services, job: Job, go_on: asyncio.Event | None = None) -> Job:
     """Runs it to its end; halfway it waits for `go_on`, so that it is still at work whatever else happens till then."""
-    await keep(services.config, job)
+    await JOBS.keep(services.config, job)
     begun = 0
 
     async with (

@@ -11,6 +11,7 @@ from mainstem.codec.message import Message
 from mainstem.errors import Fenced, Misconfigured, Refused, Unreachable
 from mainstem.flow.retry import RetryPolicy
 from mainstem.recover.replay import (
+    JOBS,
     Extent,
     Happening,
     Into,
@@ -18,11 +19,7 @@ from mainstem.recover.replay import (
     JobState,
     Outcome,
     Terms,
-    ask,
-    find_job,
-    read_jobs,
     run,
-    settle,
 )
 from mainstem.recover.wishes import Wish, Wishes, express
 from tests.integration.recover.conftest import Shop
@@ -48,12 +45,12 @@ def test_a_running_replay_obeys_between_two_batches(shop: Shop, wish: Wish, stat
     async def doing() -> tuple[Job, Job]:
         task = asyncio.create_task(running(shop, job, target))
         await until(lambda: target.got)
-        asked = asyncio.create_task(ask(shop.config, job.id, wish, "ann"))
+        asked = asyncio.create_task(JOBS.ask(shop.config, job.id, wish, "ann"))
         return await task, await asked
 
     ended, asked = asyncio.run(doing())
 
-    assert ended == asked == find_job(shop.config, job.id)
+    assert ended == asked == JOBS.find(shop.config, job.id)
     assert (ended.state, ended.delivered, ended.error) == (state, len(target.got), None)
     assert 0 < len(target.got) < len(EVENTS)
 
@@ -114,7 +111,7 @@ def test_a_target_that_is_waited_for_does_not_keep_a_wish_waiting(shop: Shop) ->
 
 def begun(shop: Shop) -> Job:
     """A replay whose process was killed: it is running, says its record, and nobody runs it."""
-    return asyncio.run(settle(shop.config, kept(shop, Extent()).id, Happening.BEGIN))
+    return asyncio.run(JOBS.settle(shop.config, kept(shop, Extent()).id, Happening.BEGIN))
 
 
 @pytest.mark.parametrize(("wish", "state"), [(Wish.PAUSE, JobState.PAUSED), (Wish.CANCEL, JobState.CANCELLED)], ids=str)
@@ -124,10 +121,10 @@ def test_a_replay_whose_process_was_killed_is_paused_and_cancelled_all_the_same(
     shop.publish(EVENTS)
     job = begun(shop)
 
-    asked = asyncio.run(ask(shop.config, job.id, wish, "ann", obeyed_within_s=0.5))
+    asked = asyncio.run(JOBS.ask(shop.config, job.id, wish, "ann", obeyed_within_s=0.5))
 
     assert asked.state is state
-    assert find_job(shop.config, job.id) == asked
+    assert JOBS.find(shop.config, job.id) == asked
 
 
 def test_a_process_that_hangs_is_fenced_and_its_replay_can_be_resumed(shop: Shop) -> None:
@@ -144,7 +141,7 @@ def test_a_process_that_hangs_is_fenced_and_its_replay_can_be_resumed(shop: Shop
 
         zombie = asyncio.create_task(running(shop, job, hanging))
         await began.wait()
-        paused = await ask(shop.config, job.id, Wish.PAUSE, "ann", obeyed_within_s=0.5)
+        paused = await JOBS.ask(shop.config, job.id, Wish.PAUSE, "ann", obeyed_within_s=0.5)
         go_on.set()
         (error,) = await asyncio.gather(zombie, return_exceptions=True)
         assert isinstance(error, BaseException)
@@ -161,7 +158,7 @@ def test_a_process_that_hangs_is_fenced_and_its_replay_can_be_resumed(shop: Shop
 def test_a_cancelled_replay_cannot_be_resumed(shop: Shop) -> None:
     shop.publish(EVENTS)
     job, target = begun(shop), Target()
-    asyncio.run(ask(shop.config, job.id, Wish.CANCEL, "ann", obeyed_within_s=0))
+    asyncio.run(JOBS.ask(shop.config, job.id, Wish.CANCEL, "ann", obeyed_within_s=0))
 
     with pytest.raises(Refused, match=f"replay {job.id} is cancelled"):
         asyncio.run(running(shop, job, target))
@@ -174,10 +171,10 @@ def test_cancelling_a_plan_forgets_it_and_pausing_one_is_refused(shop: Shop) -> 
     job = kept(shop, Extent())
 
     with pytest.raises(Refused, match="is planned"):
-        asyncio.run(ask(shop.config, job.id, Wish.PAUSE, "ann"))
-    asyncio.run(ask(shop.config, job.id, Wish.CANCEL, "ann"))
+        asyncio.run(JOBS.ask(shop.config, job.id, Wish.PAUSE, "ann"))
+    asyncio.run(JOBS.ask(shop.config, job.id, Wish.CANCEL, "ann"))
 
-    assert job.id not in {known.id for known in read_jobs(shop.config)}
+    assert job.id not in JOBS.read(shop.config)
     with pytest.raises(Misconfigured, match="there is no replay"):
         asyncio.run(running(shop, job, Target()))
 
@@ -188,4 +185,4 @@ def test_a_replay_that_is_done_is_not_cancelled(shop: Shop) -> None:
     asyncio.run(running(shop, job, Target()))
 
     with pytest.raises(Refused, match="is done"):
-        asyncio.run(ask(shop.config, job.id, Wish.CANCEL, "ann"))
+        asyncio.run(JOBS.ask(shop.config, job.id, Wish.CANCEL, "ann"))

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from mainstem.errors import PLAN_CHANGED, Refused
 from mainstem.recover.job_states import following
-from mainstem.recover.replay import Happening, Job, JobState, planned
-from mainstem.recover.replay.jobs import record_of
+from mainstem.recover.replay import JOBS, Happening, Job, JobState, planned
 from tests.unit.recover.test_replay_plan import made
 
 STATES = {
@@ -52,8 +51,8 @@ def test_a_cancelled_replay_cannot_be_resumed() -> None:
 def test_cancelling_a_plan_forgets_it_and_a_replay_that_has_begun_is_kept() -> None:
     plan = planned(made())
 
-    assert record_of(plan.on(Happening.CANCEL)).value is None
-    assert record_of(plan.on(Happening.BEGIN).on(Happening.CANCEL)).value is not None
+    assert JOBS.record(plan.on(Happening.CANCEL)).value is None
+    assert JOBS.record(plan.on(Happening.BEGIN).on(Happening.CANCEL)).value is not None
 
 
 def test_the_reason_for_stopping_survives_a_pause_and_not_a_resumption() -> None:

@@ -22,7 +22,7 @@ from mainstem.recover.replay import (
     manner_of,
     planned,
 )
-from mainstem.recover.replay.jobs import KEPT_REJECTIONS, Job, read_job, record_of
+from mainstem.recover.replay.jobs import JOBS, KEPT_REJECTIONS, Job
 from mainstem.recover.replay.ranges import freeze, remaining
 from mainstem.sdk.sink import Guarantee
 
@@ -120,7 +120,7 @@ def test_a_job_survives_its_record() -> None:
     job = job.after(6, 1, Outcome(3, [rejection]), {P0: 7})
     job = job.on(Happening.BEGIN).on(Happening.FAIL, "MS-303 down")
 
-    from_record = read_job(record_of(job).value or b"")
+    from_record = JOBS.load(JOBS.record(job).value or b"")
 
     assert from_record == job
     assert from_record.hash == job.hash
