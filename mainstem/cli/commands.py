@@ -17,6 +17,7 @@ PLACES = {
     "dev": "mainstem.cli.dev:dev",
     "stop": "mainstem.cli.dev:stop",
     "lint": "mainstem.cli.lint:lint",
+    "test": "mainstem.cli.test:test",
     "apply": "mainstem.cli.apply:apply",
     "run": "mainstem.cli.run:run",
     "doctor": "mainstem.cli.doctor:doctor",

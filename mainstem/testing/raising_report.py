@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mainstem.errors import MainstemError, Unreachable
+from mainstem.event import Event
+from mainstem.flow.dead_letter import Failure
 from mainstem.process.report import StreamReport
 
 OUTAGE_TRIES = 10
@@ -13,6 +15,9 @@ class RaisingReport(StreamReport):
     """Raises the bug itself, Misconfigured, and Unreachable when it is said too often."""
 
     _outage = 0
+
+    def dead_letter(self, event: Event, failure: Failure) -> None:
+        """Says nothing: the letter is there to be looked at, and what a command prints is not to be mixed with it."""
 
     def pauses(self, error: MainstemError, bug: BaseException | None = None) -> None:
         super().pauses(error, bug)
