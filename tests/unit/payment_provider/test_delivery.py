@@ -139,9 +139,12 @@ async def test_a_slow_answer_counts_as_none(receiver: Receiver) -> None:
 
     receiver.behave = hang_at_first
 
-    impatient = PaymentProvider(first_retry_s=0.001, timeout_s=0.05)
-    assert await deliver(receiver, provider=impatient) == DeliverySummary(delivered=1, retried=1, refused=0)
+    impatient = PaymentProvider(first_retry_s=0.001, timeout_s=0.2)
+    summary = await deliver(receiver, provider=impatient)
     never.set()
+
+    assert (summary.delivered, summary.refused) == (1, 0)
+    assert summary.retried >= 1  # on a slow machine a quick answer may come too late as well
 
 
 async def test_a_receiver_that_is_not_there_is_tried_until_patience_ends() -> None:
