@@ -41,8 +41,14 @@ class Backbone:
     """
 
     def __init__(
-        self, services: Services, integrations: Collection[Integration], kinds: Collection[Kind] = tuple(Kind)
+        self,
+        services: Services,
+        integrations: Collection[Integration],
+        kinds: Collection[Kind] = tuple(Kind),
+        *,
+        workers: int = 1,
     ) -> None:
+        """`workers` is how many processes each stream gets here."""
         self.services = services
         sources = [source for made in integrations for source in made.sources if Kind.SOURCES in kinds]
         built = [(spec, build_source(services.project, spec)) for spec in sources]
@@ -53,7 +59,7 @@ class Backbone:
             build_sink(services.project, sink)
             find_mapping(services.project, sink)
         streams = dict.fromkeys(name for made in integrations for name in made.streams if Kind.STREAMS in kinds)
-        self.streams = {name: StreamSupervisor(services.project.folder, name, services.board) for name in streams}
+        self.streams = {name: self._workers(name, workers) for name in streams}
         groups = {names.stream_group(name): [find_stream(services.project, name).reads] for name in streams}
         groups |= {sink.group: [*sink.topics, sink.redrive] for sink in self._sinks}
         self.lag = LagSampler(services.config, groups)
@@ -71,8 +77,9 @@ class Backbone:
                 group.create_task(self._keep(EDGE, self.edge.run, stop))
             for sources in self._shared():
                 group.create_task(sources.run(stop))
-            for name, supervisor in self.streams.items():
-                group.create_task(self._stream(name, supervisor, stop))
+            for name, supervisors in self.streams.items():
+                for supervisor in supervisors:
+                    group.create_task(self._stream(name, supervisor, stop))
             for sink in self._sinks:
                 group.create_task(
                     self._keep(f"{sink.integration}.{sink.name}", partial(run_sink, self.services, sink), stop)
@@ -93,6 +100,12 @@ class Backbone:
             "p50_ms": _milliseconds(latencies.quantile(0.50)),
             "p99_ms": _milliseconds(latencies.quantile(0.99)),
         }
+
+    def _workers(self, stream: str, count: int) -> list[StreamSupervisor]:
+        """They share the partitions through the stream's consumer group, as those of other machines do."""
+        parts = [stream, *(f"{stream}/{number}" for number in range(2, count + 1))]
+        folder, board = self.services.project.folder, self.services.board
+        return [StreamSupervisor(folder, stream, board, part=part) for part in parts]
 
     def _parts(self, sources: Iterable[SourceSpec]) -> Iterator[str]:
         """Those that report themselves only when they have come so far; a stream's supervisor does at once."""

@@ -26,6 +26,7 @@ OnlyOption = Annotated[list[Kind] | None, typer.Option("--only", help="sources, 
 def run(
     integrations: Annotated[list[str] | None, typer.Argument(help="Integrations to run; all if left out.")] = None,
     only: OnlyOption = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes for each stream.")] = 1,
     log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "info",
     project: ProjectOption = HERE,
 ) -> None:
@@ -33,7 +34,9 @@ def run(
     os.environ[LEVEL] = log_level  # for the streams' processes too
     configure()
     with open_services(project) as services:
-        backbone = Backbone(services, _chosen(services.project, integrations or ()), only or tuple(Kind))
+        backbone = Backbone(
+            services, _chosen(services.project, integrations or ()), only or tuple(Kind), workers=workers
+        )
         raise typer.Exit(run_loop(_until_stopped(backbone)))
 
 

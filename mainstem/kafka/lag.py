@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from mainstem.event import Partition
 from mainstem.kafka.failure import failure
@@ -82,11 +82,24 @@ class GroupLag:
             for topic in self._topics
             for number in self._consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
         ]
+        if not there:
+            return {}
+        starts, ends = self._offsets(there, OFFSET_BEGINNING), self._offsets(there, OFFSET_END)
         found = {}
-        for tp in self._consumer.committed(there, timeout=ANSWER_S) if there else ():
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(tp.topic, tp.partition), timeout=ANSWER_S)
-            found[Partition(tp.topic, tp.partition)] = _Standing(max(low, tp.offset), high)
+        for tp in self._consumer.committed(there, timeout=ANSWER_S):
+            partition = Partition(tp.topic, tp.partition)
+            found[partition] = _Standing(max(starts[partition], tp.offset), ends[partition])
         return found
+
+    def _offsets(self, partitions: Sequence[TopicPartition], which: int) -> dict[Partition, int]:
+        """One question to each broker for all of its partitions. Kafka takes the library's -1 and -2 for the times
+        "latest" and "earliest", as the library does when it is asked for one partition's watermarks."""
+        asked = [TopicPartition(tp.topic, tp.partition, which) for tp in partitions]
+        found = self._consumer.offsets_for_times(asked, timeout=ANSWER_S)
+        for tp in found:
+            if tp.error is not None:
+                raise KafkaException(tp.error)
+        return {Partition(tp.topic, tp.partition): int(tp.offset) for tp in found}
 
     def _look(self, where: Mapping[Partition, _Standing]) -> None:
         """What is not known in time is looked at the next time."""

@@ -17,14 +17,21 @@ from mainstem.kafka.patience import patiently
 
 BATCH = 5000
 STALL_S = 30.0
+POLL_S = 0.2
+WAIT_MS = 100
 STALLED = "see whether its brokers answer; if so, look for an endless transaction: kafka-transactions.sh find-hanging"
 Ranges = Mapping[Partition, tuple[int, int]]
 """Offsets [start, end) by partition."""
 
 
 @contextmanager
-def reading(config: Mapping[str, Any], *, isolation: str = "read_committed") -> Iterator[Reader]:
-    """A reader that commits nothing and belongs to no group. Calls block: use it from a worker thread."""
+def reading(
+    config: Mapping[str, Any], *, isolation: str = "read_committed", wait_ms: int = WAIT_MS
+) -> Iterator[Reader]:
+    """A reader that commits nothing and belongs to no group. Calls block: use it from a worker thread.
+
+    `wait_ms` is how long a broker may keep an answer back while it has nothing new.
+    """
     consumer = Consumer(
         {
             **config,
@@ -34,7 +41,7 @@ def reading(config: Mapping[str, Any], *, isolation: str = "read_committed") -> 
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "isolation.level": isolation,
-            "fetch.wait.max.ms": 100,
+            "fetch.wait.max.ms": wait_ms,
             "fetch.error.backoff.ms": 50,
         }
     )
@@ -94,7 +101,7 @@ class Reader:
         self._consumer.assign([TopicPartition(p.topic, p.number, ranges[p][0]) for p in left])
         heard = monotonic()
         while left:
-            got = self._consumer.consume(batch, 0.2)
+            got = self._consumer.consume(batch, POLL_S)
             if got:
                 heard = monotonic()
             elif monotonic() - heard > STALL_S:
@@ -107,14 +114,29 @@ class Reader:
                 self._consumer.incremental_unassign([TopicPartition(*partition)])
         self._consumer.unassign()
 
-    def _is_wanted(self, message: Message, left: Mapping[Partition, int]) -> bool:
+    def follow(self, starts: Mapping[Partition, int], *, batch: int = BATCH) -> Iterator[list[Message]]:
+        """All from these offsets on, and what comes later, without an end; an empty list where nothing came for
+        POLL_S. A partition that is shorter by now, because its topic was made anew, is read from its beginning."""
+        self._consumer.assign([TopicPartition(*partition, start) for partition, start in starts.items()])
+        try:
+            while True:
+                yield [message for message in self._consumer.consume(batch, POLL_S) if self._is_record(message)]
+        finally:
+            self._consumer.unassign()
+
+    def _is_record(self, message: Message) -> bool:
         error = message.error()
         if error is None:
-            end = left.get(partition_of(message))
-            return end is not None and offset_of(message) < end
+            return True
         if error.code() == KafkaError._PARTITION_EOF or error.retriable() or error.code() in PASSING:
             return False
         raise failure(error, f"reading {message.topic()}")
+
+    def _is_wanted(self, message: Message, left: Mapping[Partition, int]) -> bool:
+        if not self._is_record(message):
+            return False
+        end = left.get(partition_of(message))
+        return end is not None and offset_of(message) < end
 
 
 def partition_of(message: Message) -> Partition:

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 VERSION = "0.1.0"
 CREATED = "_created"
 """Samples that say when a counter began. They are left out: in a child's text they are families of their own."""
+BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 _registry = CollectorRegistry()
@@ -37,6 +38,33 @@ dead_letters = Counter(
 )
 table_records = Gauge(
     "mainstem_table_records", "Records of a reference table.", ["integration", "table"], registry=_registry
+)
+stream_batch = Histogram(
+    "mainstem_stream_batch_records",
+    "Records of one partition that a stream's function is given together.",
+    ["stream"],
+    buckets=BATCHES,
+    registry=_registry,
+)
+stream_transaction = Histogram(
+    "mainstem_stream_transaction_seconds",
+    "From a transaction's first record to its commit: readers of committed records wait for that.",
+    ["stream"],
+    buckets=SECONDS,
+    registry=_registry,
+)
+stream_commit = Histogram(
+    "mainstem_stream_commit_seconds",
+    "Of which Kafka took so long to commit.",
+    ["stream"],
+    buckets=SECONDS,
+    registry=_registry,
+)
+stream_aborts = Counter(
+    "mainstem_stream_aborts",
+    "Transactions that were aborted; their records are done again.",
+    ["stream"],
+    registry=_registry,
 )
 parked_keys = Gauge("mainstem_parked_keys", "Keys with waiting records.", ["integration", "sink"], registry=_registry)
 target_open = Gauge(

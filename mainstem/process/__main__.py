@@ -29,7 +29,7 @@ LAST_S = 10.0
 """After its parent has gone a process has that long to finish by itself."""
 
 
-async def work(folder: Path, name: str, member: str, pipe: int) -> int:
+async def work(folder: Path, name: str, part: str, member: str, pipe: int) -> int:
     """Runs the stream; gives the exit status."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -41,7 +41,7 @@ async def work(folder: Path, name: str, member: str, pipe: int) -> int:
         lambda: {"board": board.as_json(), "metrics": metrics.exposition().decode(), "counts": dict(report.counts)},
         stop.set,
     )
-    report = StreamReport(name, board, channel.changed)
+    report = StreamReport(name, board, channel.changed, part=part)
 
     def end(reason: str) -> NoReturn:
         report.waits(_started_again(reason))
@@ -85,13 +85,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="mainstem.process")
     parser.add_argument("--project", type=Path, required=True)
     parser.add_argument("--stream", required=True)
+    parser.add_argument("--part", required=True, help="its name on the board")
     parser.add_argument("--member", required=True, help="its name in the consumer group, the same for its successors")
     parser.add_argument("--reports", type=int, required=True, help="number of the pipe to the parent")
     options = parser.parse_args()
     logs.configure()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the parent's to act on
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work(options.project, options.stream, options.member, options.reports))
+        return runner.run(work(options.project, options.stream, options.part, options.member, options.reports))
 
 
 if __name__ == "__main__":

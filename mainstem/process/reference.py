@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 from mainstem.codec import headers as h
@@ -18,8 +19,8 @@ from mainstem.observe.logs import logger
 
 log = logger("mainstem.process.reference")
 
-FRESH_S = 0.5
-"""How often a table looks for what is new: what a stream sees of it is that old at most, plus the reading."""
+WAIT_MS = 500
+"""How long a broker waits for something new before it answers that there is nothing: what is new, it tells at once."""
 NEW_PARTITIONS_S = 60.0
 _NO_HEADERS: Mapping[str, bytes] = {}
 
@@ -137,13 +138,13 @@ class Feed:
 
     def _follow(self) -> None:
         """Returns after NEW_PARTITIONS_S, so that partitions that were added are found."""
-        with reading(self._config) as reader:
-            partitions = [p for topic in self._tables for p in reader.partitions(topic)]
-            for _ in range(int(NEW_PARTITIONS_S / FRESH_S)):
-                if self._stopped.wait(FRESH_S):
+        with reading(self._config, wait_ms=WAIT_MS) as reader:
+            bounds = reader.whole(list(self._tables))
+            deadline = monotonic() + NEW_PARTITIONS_S
+            for messages in reader.follow({p: self._start(p, low, end) for p, (low, end) in bounds.items()}):
+                self._take(messages)
+                if self._stopped.is_set() or monotonic() > deadline:
                     return
-                bounds = {partition: reader.bounds(partition) for partition in partitions}
-                self._read(reader, {p: (self._start(p, low, end), end) for p, (low, end) in bounds.items()})
 
     def _start(self, partition: Partition, low: int, end: int) -> int:
         """Where to go on; at the beginning for a topic that was deleted and made again."""
@@ -151,13 +152,19 @@ class Feed:
         return low if at > end else max(at, low)
 
     def _read(self, reader: Reader, ranges: Mapping[Partition, tuple[int, int]]) -> None:
-        new = {partition: bounds for partition, bounds in ranges.items() if bounds[0] < bounds[1]}
-        for messages in reader.read(new):
-            for topic, table in self._tables.items():
-                table.apply([message for message in messages if message.topic() == topic])
-        self._next |= {partition: end for partition, (_, end) in new.items()}
-        for topic, gauge in self._gauges.items():
-            gauge.set(len(self._tables[topic]))
+        for messages in reader.read(ranges):
+            self._take(messages)
+        self._next |= {partition: end for partition, (_, end) in ranges.items()}
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        for topic, table in self._tables.items():
+            table.apply([message for message in messages if message.topic() == topic])
+            self._gauges[topic].set(len(table))
+        for message in messages:
+            topic, number, offset = origin_of(message)
+            self._next[Partition(topic, number)] = offset + 1
 
 
 def tables_of(

@@ -20,17 +20,21 @@ OUTCOMES = ("processed", "skipped", "duplicate", "dead_lettered")
 
 
 class StreamReport:
-    """One stream's side of the board, the metrics and the log. `changed` is called when the state does."""
+    """One process of a stream: its side of the board, where it is `part`, the metrics and the log."""
 
-    def __init__(self, stream: str, board: Board, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, stream: str, board: Board, changed: Callable[[], None] = lambda: None, *, part: str | None = None
+    ) -> None:
+        """`changed` is called when the state changes."""
         self._stream = stream
+        self._part = part or stream
         self._board = board
         self._changed = changed
         self._log = log.bind(stream=stream)
         self._said: set[str] = set()
         self._outcomes = {name: metrics.records.labels(stream, STEP, name) for name in OUTCOMES}
         self.counts: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
-        board.report(stream, State.STARTING)
+        board.report(self._part, State.STARTING)
 
     def done(self, outcomes: Mapping[str, int]) -> None:
         """So many records of a batch came to these outcomes, and are committed."""
@@ -54,8 +58,8 @@ class StreamReport:
     def progress(self) -> None:
         """A batch is done, or there is nothing to do."""
         self._said.clear()
-        was = self._board.parts().get(self._stream)
-        self._board.progress(self._stream)
+        was = self._board.parts().get(self._part)
+        self._board.progress(self._part)
         if was is None or was.state is not State.RUNNING:
             self._changed()
 
@@ -68,11 +72,11 @@ class StreamReport:
         self._say(State.PAUSED, error, bug)
 
     def stopped(self) -> None:
-        self._board.report(self._stream, State.STOPPED)
+        self._board.report(self._part, State.STOPPED)
         self._changed()
 
     def _say(self, state: State, error: MainstemError, bug: BaseException | None) -> None:
-        if self._board.report(self._stream, state, error):
+        if self._board.report(self._part, state, error):
             self._changed()
         if error.cause in self._said:
             return

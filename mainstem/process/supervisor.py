@@ -36,18 +36,26 @@ class StreamSupervisor:
     """One stream of a project. What its process says of itself goes to `board` and to the merged metrics."""
 
     def __init__(
-        self, folder: Path, stream: str, board: Board, *, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        stream: str,
+        board: Board,
+        *,
+        part: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`environment` is what the process gets instead of this one's."""
+        """`part` is its name on the board where the stream has several processes, the stream's if it is left out;
+        `environment` is what the process gets instead of this one's."""
         self._folder = folder
         self._stream = stream
+        self._part = part or stream
         self._board = board
         self._environment = environment
         self._member = f"{stream}-{uuid4().hex}"
         self._process: Process | None = None
         self._before: Counter[str] = Counter()
         self._now: Counter[str] = Counter()
-        board.report(stream, State.STARTING)
+        board.report(self._part, State.STARTING)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -75,7 +83,7 @@ class StreamSupervisor:
                     async with asyncio.timeout(wait_s):
                         await stop.wait()
         finally:
-            self._board.report(self._stream, State.STOPPED)
+            self._board.report(self._part, State.STOPPED)
 
     async def _live(self, stop: asyncio.Event) -> int:
         """One life of the process; gives its exit status."""
@@ -99,7 +107,8 @@ class StreamSupervisor:
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "mainstem.process", "--project", str(self._folder)),
-                *("--stream", self._stream, "--member", self._member, "--reports", str(writing)),
+                *("--stream", self._stream, "--part", self._part, "--member", self._member),
+                *("--reports", str(writing)),
                 stdin=PIPE,
                 pass_fds=(writing,),
                 start_new_session=True,
@@ -133,7 +142,7 @@ class StreamSupervisor:
                 return  # cut off in the middle of saying it
             said = orjson.loads(line)
             self._board.adopt(said["board"])
-            metrics.adopt(self._stream, said["metrics"])
+            metrics.adopt(self._part, said["metrics"])
             self._now = Counter(said["counts"])
 
     async def _stop(self, process: Process) -> None:
@@ -142,12 +151,12 @@ class StreamSupervisor:
             async with asyncio.timeout(DRAIN_S):
                 await process.wait()
         except TimeoutError:
-            log.warning("killed: it did not end in time", stream=self._stream)
+            log.warning("killed: it did not end in time", part=self._part)
             process.kill()
 
     def _ended(self, code: int, wait_s: float) -> None:
         """What the process said last of itself stands; one that could say nothing is spoken for."""
-        log.warning("process ended", stream=self._stream, status=code, restart_in_s=round(wait_s, 2))
+        log.warning("process ended", part=self._part, status=code, restart_in_s=round(wait_s, 2))
         if code not in SAID_WHY:
             error = Retryable(f"its process ended with status {code} and is started again", code=PROCESS_ENDED)
-            self._board.report(self._stream, State.WAITING, error)
+            self._board.report(self._part, State.WAITING, error)

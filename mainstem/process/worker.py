@@ -17,6 +17,7 @@ from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.topics import Admin
 from mainstem.process.duplicates import Duplicates, topic_tail
 from mainstem.process.engine import Engine, EngineSettings, Hooks
+from mainstem.process.observed import StreamObserver
 from mainstem.process.outputs import Outputs
 from mainstem.process.reference import Feed, tables_of
 from mainstem.process.report import StreamReport
@@ -90,7 +91,7 @@ class Worker:
             duplicates=duplicates,
             report=self._report,
         )
-        hooks = Hooks(duplicates.reassigned, self._report.progress, self._ends)
+        hooks = Hooks(duplicates.reassigned, self._report.progress, StreamObserver(stream.name), self._ends)
         with feed, TemporaryDirectory(prefix="mainstem-") as scratch:
             await self._run(Engine(self._settings(project.kafka, stream, Path(scratch)), runner.step, hooks))
 

@@ -1,4 +1,4 @@
-"""A stream on the engine beside a plain confluent-kafka + fastavro loop and stock Faust.
+"""Streams on the engine and mainstem's own beside a plain confluent-kafka + fastavro loop and stock Faust.
 
     python -m tests.bench.streams                    # 100,000 orders (10,000 one by one), three interleaved rounds
 
@@ -10,6 +10,7 @@ Every run has to write each order once.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -29,9 +30,19 @@ import faust
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from mainstem import devstack
+from mainstem.codec.avro import Codec
+from mainstem.event import Event as MainstemEvent
 from mainstem.kafka.reader import reading
 from mainstem.kafka.topics import Admin, TopicSpec
+from mainstem.observe.board import Board
+from mainstem.process.duplicates import Duplicates, topic_tail
+from mainstem.process.engine import Engine, EngineSettings, Hooks
 from mainstem.process.librdkafka import App, EngineOptions, Event
+from mainstem.process.outputs import Outputs
+from mainstem.process.report import StreamReport
+from mainstem.process.runner import StreamRunner
+from mainstem.sdk.stream import Stream
+from mainstem.testing.memory_registry import MemoryRegistry
 from tests.bench.orders import orders, schema
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -184,6 +195,30 @@ def agent_eos(job: Job) -> None:
     one_by_one(engine(job, "exactly_once"), job)
 
 
+def mainstem_stream(job: Job) -> None:
+    """A stream as `mainstem run` hosts it: events with ids, checked for duplicates, encoded by the native codec."""
+
+    def seen(order: MainstemEvent) -> MainstemEvent:
+        data = order.data
+        return order.replace(data={**data, "status": "seen", "total": data["total"] + Decimal("0.01")})
+
+    stream = Stream(seen, job.reads, job.writes)
+    definitions = {topic: schema("bench") for topic in (job.reads, job.writes)}
+    codec = Codec(MemoryRegistry(definitions), definitions)
+    config = {"bootstrap.servers": job.bootstrap}
+    duplicates = Duplicates(topic_tail(config))
+    runner = StreamRunner(
+        stream,
+        tables={},
+        decoder=codec.decoder(job.reads),
+        outputs=Outputs(stream, codec.encoder(job.writes)),
+        duplicates=duplicates,
+        report=StreamReport(stream.name, Board()),
+    )
+    settings = EngineSettings(job.group, job.reads, config, Path(job.folder), job.group)
+    asyncio.run(Engine(settings, runner.step, Hooks(duplicates.reassigned)).run(asyncio.Event()))
+
+
 def stock(job: Job, guarantee: str) -> None:
     settings: dict[str, Any] = {
         "broker": f"aiokafka://{job.bootstrap}",
@@ -217,6 +252,7 @@ CONTESTANTS: dict[Callable[[Job], None], int] = {
     plain_eos: 1,
     step_eos: 1,
     step_eos_table: 1,
+    mainstem_stream: 1,
     stock_alo: SLOW,
     agent_alo: SLOW,
     stock_eos: SLOW,
@@ -228,6 +264,7 @@ RATIOS = [
     (step_eos, step_alo),
     (step_eos, plain_eos),
     (step_eos_table, step_eos),
+    (mainstem_stream, plain_eos),
     (agent_alo, stock_alo),
     (agent_eos, stock_eos),
 ]

@@ -45,7 +45,9 @@ class LiveView:
         for integration in self._backbone.services.project.integrations:
             totals["events in"] = metrics.count(integration.name, "ingest", "published")
             for name in integration.streams:
-                totals[f"stream {name}"] = self._backbone.streams[name].counts.get("processed", 0)
+                totals[f"stream {name}"] = sum(
+                    process.counts.get("processed", 0) for process in self._backbone.streams[name]
+                )
             for sink in integration.sinks:
                 totals[f"sink {sink.name}"] = metrics.count(integration.name, sink.name, "delivered")
                 totals["dead letters"] = metrics.count(integration.name, sink.name, "dead_lettered")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mainstem.process.engine.settings import EngineSettings, engine_options, faust_options
-from mainstem.process.librdkafka import App, Made, Message
+from mainstem.process.librdkafka import App, Made, Message, Observer
 
 Step = Callable[[Sequence[Message]], Awaitable[Made]]
 """Turns a batch of one partition, in order, into what is to be written.
@@ -37,6 +37,8 @@ class Hooks:
     """The partitions were given out anew; called before the first batch that follows."""
     done: Callable[[], None] = _nothing
     """A batch is committed: its outputs are visible and its inputs done."""
+    observer: Observer = field(default_factory=Observer)
+    """Is told what happens, to make metrics of it."""
     ends: Callable[[str], Any] | None = None
     """The process may not go on, for this reason: it was fenced, or whether something was committed is not known. Has
     to end it at once; may be called in any thread. By default it ends with EX_TEMPFAIL."""
@@ -79,7 +81,7 @@ class Engine:
         return self._app.committing_s
 
     def _build(self) -> App:
-        options = engine_options(self._settings)
+        options = replace(engine_options(self._settings), observer=self._hooks.observer)
         if self._hooks.ends is not None:
             options = replace(options, ends=self._hooks.ends)
         app = App(self._settings.group, engine=options, **faust_options(self._settings))

@@ -13,9 +13,11 @@ from mainstem.process.librdkafka.app import App
 from mainstem.process.librdkafka.batch import Event
 from mainstem.process.librdkafka.deferred import Made
 from mainstem.process.librdkafka.fetching import Message
+from mainstem.process.librdkafka.join_kind import Kind
 from mainstem.process.librdkafka.observing import Observer
 from mainstem.process.librdkafka.options import EngineOptions
 from mainstem.process.librdkafka.progress import Progress
+from mainstem.process.librdkafka.stream_join import Window
 from mainstem.process.librdkafka.transport import Transport
 
-__all__ = ["App", "EngineOptions", "Event", "Made", "Message", "Observer", "Progress", "Transport"]
+__all__ = ["App", "EngineOptions", "Event", "Kind", "Made", "Message", "Observer", "Progress", "Transport", "Window"]

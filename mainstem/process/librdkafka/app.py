@@ -14,9 +14,12 @@ from mainstem.process.librdkafka.assign import Assignor
 from mainstem.process.librdkafka.batch import Step, agent_for
 from mainstem.process.librdkafka.deferred import DeferredBatches, DeferredRunner, Function
 from mainstem.process.librdkafka.global_table import GlobalTable
+from mainstem.process.librdkafka.join_kind import Kind
+from mainstem.process.librdkafka.joins import Decode, Joined, join_streams, join_tables
 from mainstem.process.librdkafka.options import EngineOptions
 from mainstem.process.librdkafka.progress import Progress
 from mainstem.process.librdkafka.stream import Agent, Stream
+from mainstem.process.librdkafka.stream_join import Window
 from mainstem.process.librdkafka.tables import Table, TableManager
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -161,6 +164,52 @@ class App(faust.App):
             return function
 
         return register
+
+    def join_streams(  # noqa: PLR0913 - what a join is made of
+        self,
+        left: str,
+        right: str,
+        *,
+        writes: str,
+        join: Callable[[Any, Any], Any],
+        name: str,
+        within: Window,
+        kind: Kind = Kind.INNER,
+        decode: Decode = _raw,
+        decode_right: Decode | None = None,
+        encode: Callable[[Any], bytes] = _raw,
+        partitions: int | None = None,
+    ) -> None:
+        """Joins the events of two topics that have one key and are not further apart in time than `within` says.
+
+        `join` is called with the values of a pair, and with None for a partner that did not come; what it returns is
+        written under their key, None is not. See `stream_join` for what belongs together, and when it comes out. Both
+        topics have as many partitions, and are keyed alike. `name` is part of the names of two changelogs.
+        """
+        joined = Joined(name, left, right, writes, join, kind, decode, decode_right or decode, encode, partitions)
+        join_streams(self, joined, within)
+
+    def join_tables(  # noqa: PLR0913 - as above
+        self,
+        left: str,
+        right: str,
+        *,
+        writes: str,
+        join: Callable[[Any, Any], Any],
+        name: str,
+        kind: Kind = Kind.INNER,
+        decode: Decode = _raw,
+        decode_right: Decode | None = None,
+        encode: Callable[[Any], bytes] = _raw,
+        partitions: int | None = None,
+    ) -> None:
+        """Joins the newest values under each key of two compacted topics into a third: `join(left, right)`, a tombstone
+        where it returns None or nothing is joined any more.
+
+        Both topics have as many partitions, and are keyed alike. `name` is part of the names of two changelogs.
+        """
+        joined = Joined(name, left, right, writes, join, kind, decode, decode_right or decode, encode, partitions)
+        join_tables(self, joined)
 
     def batches(
         self, reads: str, function: Function, *, committed: Callable[[], object] = _nothing, name: str = "batches"

@@ -11,6 +11,7 @@ from faust.utils import json
 
 PLAIN = frozenset({str, int, float, bool, dict, list, tuple, type(None)})
 """What Faust's JSON codec encodes without asking a model: these types themselves, not those derived from them."""
+RAW = "raw"
 MODEL_KEY = "__faust"
 MOST_INT = 2**63 - 1
 """What any JSON codec takes; some refuse more."""
@@ -30,12 +31,20 @@ def coding(store: Any) -> Coding:
     long as the encoding itself."""
     is_plain_key = store.key_type is None and _is_json(store.key_serializer)
     is_plain_value = store.value_type is None and _is_json(store.value_serializer)
+    has_raw_keys = store.key_type is bytes and store.key_serializer == RAW and store.table.window is None
+    has_raw_values = store.value_type is bytes and store.value_serializer == RAW
     return Coding(
-        _encoder(store._encode_key) if is_plain_key else store._encode_key,
-        _encoder(store._encode_value) if is_plain_value else store._encode_value,
-        _key_decoder(store),
-        _decoder(store._decode_value) if is_plain_value else store._decode_value,
+        _as_it_is if has_raw_keys else _encoder(store._encode_key) if is_plain_key else store._encode_key,
+        _as_it_is if has_raw_values else _encoder(store._encode_value) if is_plain_value else store._encode_value,
+        _as_it_is if has_raw_keys else _key_decoder(store),
+        _as_it_is if has_raw_values else _decoder(store._decode_value) if is_plain_value else store._decode_value,
     )
+
+
+def _as_it_is(encoded: bytes) -> bytes:
+    if type(encoded) is not bytes:
+        raise TypeError(f"the table holds bytes, not {type(encoded).__name__}")
+    return encoded
 
 
 def _is_json(serializer: Any) -> bool:

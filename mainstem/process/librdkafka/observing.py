@@ -35,6 +35,9 @@ class Observer:
     def dead_lettered(self, partition: TP, offset: int, error: BaseException) -> None:
         """A record was given up. In exactly-once mode its dead letter is as good as the next commit."""
 
+    def late(self, partition: TP, offset: int) -> None:
+        """An event came too late for a join of streams, and joined nothing."""
+
     def lagging(self, behind: Mapping[TP, int]) -> None:
         """Every few seconds: how many offsets of each partition are not committed, markers of transactions included."""
 

@@ -60,11 +60,14 @@ class Recovery(Service):
             except TimeoutError:
                 continue
             self._signal.clear()
-            self._abandoned = threading.Event()
+            self._abandoned = abandoned = threading.Event()
             assignment = self._assignment
             try:
                 await self._restore()
             except Exception as error:  # noqa: BLE001 - without its tables the worker cannot do anything
+                if abandoned.is_set():  # they were given up meanwhile, and closed under the thread that filled them
+                    log.info("restoring was broken off: %r", error)
+                    continue
                 self.app.engine.ends(f"its tables could not be restored: {error!r}")
             if not self._signal.is_set():
                 await self._start(assignment)

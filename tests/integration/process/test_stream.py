@@ -16,6 +16,7 @@ from mainstem.kafka.record import Record
 from mainstem.kafka.transaction import TransactionalProducer
 from mainstem.observe import metrics
 from mainstem.observe.board import State
+from tests.backbone_process import BackboneProcess
 from tests.integration.process.conftest import Place, Start, until
 
 pytestmark = pytest.mark.stack
@@ -119,6 +120,8 @@ async def test_a_gentle_stop_commits_all_and_a_restart_does_nothing_twice(place:
     assert len(place.read(place.writes)) == 21
     counted = f'mainstem_records_total{{integration="{place.stream}",outcome="processed"'.encode()
     await until(lambda: counted in metrics.merged())
+    committed = f'mainstem_stream_commit_seconds_count{{stream="{place.stream}"}}'.encode()
+    await until(lambda: committed in metrics.merged())
 
 
 async def test_a_table_is_whole_before_the_first_record_and_stays_fresh(place: Place, start: Start) -> None:
@@ -175,3 +178,20 @@ async def test_a_missing_topic_pauses_until_it_is_made(place: Place, start: Star
     stream = await start()
     await until(lambda: stream.status.state is State.PAUSED)
     assert f"t{place.tag}.gone.v1" in (stream.status.reason or "")
+
+
+async def test_several_processes_of_a_stream_share_its_partitions(place: Place, free_port: int) -> None:
+    place.write_stream("import os\nreturn event.replace(data={'n': os.getpid()})")
+
+    with BackboneProcess(place.folder, free_port) as backbone:
+        await asyncio.to_thread(lambda: backbone.start("it", "--workers", "2").until_ready())
+        parts = {name for name in backbone.parts() if name.startswith(place.stream)}
+        await place.producer.send([place.record(n, key=f"k{n}") for n in range(300)])
+        await until(lambda: len(place.read(place.writes)) == 300)
+        made = place.read(place.writes)
+        assert await asyncio.to_thread(backbone.stop) == 0
+
+    decoder = place.codec.decoder(place.writes)
+    assert parts == {place.stream, f"{place.stream}/2"}
+    assert len({decoder.decode(message.value() or b"")["n"] for message in made}) == 2
+    assert sorted(ids(made)) == sorted(f"e{n}" for n in range(300))

@@ -35,7 +35,7 @@ SCHEMAS = {
     "counted": [("value", "int")],
     "price": [("cents", "int")],
 }
-EVENTS = [
+EVENTS: list[dict[str, object]] = [
     {"key": "a", "id": "1", "time": "2026-01-01T08:00:00Z", "data": {"product": "p", "pieces": 2}},
     {"key": "a", "id": "2", "data": {"product": "p", "pieces": -1}},
     {"key": "b", "data": {"product": "p", "pieces": 0}},

@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from mainstem.process.librdkafka import App, Event
+from mainstem.process.librdkafka import App, Event, Kind, Window
 
 SIZE_S = 10
 STEP_S = 5
 EXPIRES_S = 20
+JOIN_WINDOW = Window(before_ms=1_000, after_ms=3_000, grace_ms=500)
 
 
 def decode(raw: bytes | None) -> Any:
@@ -93,10 +94,48 @@ def joined(app: App, reads: str, writes: str) -> None:
         return event.with_value({**event.value, "rate": rate["rate"], "count": tables["counts"][key]})
 
 
+def right_of(topic: str) -> str:
+    """The other topic of a join."""
+    return f"{topic}-right"
+
+
+def streams_join(app: App, reads: str, writes: str) -> None:
+    """The ids of what belongs together; None for what stays alone."""
+    app.join_streams(
+        reads,
+        right_of(reads),
+        writes=writes,
+        name="pairs",
+        kind=Kind.OUTER,
+        within=JOIN_WINDOW,
+        join=lambda left, right: {"left": left and left["id"], "right": right and right["id"]},
+        decode=decode,
+        encode=encode,
+        partitions=3,
+    )
+
+
+def tables_join(app: App, reads: str, writes: str) -> None:
+    """The newest ids of both sides under each key."""
+    app.join_tables(
+        reads,
+        right_of(reads),
+        writes=writes,
+        name="rows",
+        kind=Kind.LEFT,
+        join=lambda left, right: {"left": left["id"], "right": right and right["id"]},
+        decode=decode,
+        encode=encode,
+        partitions=3,
+    )
+
+
 MODES: dict[str, Callable[[App, str, str], None]] = {
     "windows step": windows_step,
     "windows agent": windows_agent,
     "expiring": expiring,
     "grouped": grouped,
     "joined": joined,
+    "streams join": streams_join,
+    "tables join": tables_join,
 }

@@ -48,6 +48,19 @@ def test_keys_are_the_same_bytes(key: Any) -> None:
     assert coding(STORE).encode_key(key) == STORE._encode_key(key)
 
 
+def test_raw_bytes_stay_what_they_are_and_nothing_else_passes_for_them() -> None:
+    store = store_of(key_type=bytes, value_type=bytes)
+    short = coding(store)
+    for value in (b"", b"k", b"\xff\x00"):
+        assert short.encode_key(value) == store._encode_key(value) == value
+        assert short.encode_value(value) == store._encode_value(value) == value
+        assert short.decode_key(value) == store.table._to_key(store._decode_key(value)) == value
+        assert short.decode_value(value) == store._decode_value(value) == value
+    for wrong in (None, "k", bytearray(b"k")):
+        with pytest.raises(TypeError):
+            short.encode_key(wrong)
+
+
 def test_a_windowed_key_comes_back_as_it_was() -> None:
     short = coding(STORE)
     assert short.decode_key(short.encode_key(("k", (0.0, 60.0)))) == ("k", (0.0, 60.0))
