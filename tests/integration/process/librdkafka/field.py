@@ -47,12 +47,16 @@ class Field:
         self.reads, self.writes = f"test.in{self.tag}.v1", f"test.out{self.tag}.v1"
         self.app = f"test.app{self.tag}"
         self.letters = f"{self.app}-dead-letters"
-        Admin(self.config).create([TopicSpec(name, PARTITIONS) for name in (self.reads, self.writes)])
+        self.create(self.reads, self.writes)
         self.lives: Counter[str] = Counter()
         self.ends: Counter[int] = Counter()
         self.sleeps = 0
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self._asleep: dict[int, float] = {}
+
+    def create(self, *topics: str) -> None:
+        """Topics that keep all: events of years ago would be deleted within minutes, whoever has read them."""
+        Admin(self.config).create([TopicSpec(name, PARTITIONS, config={"retention.ms": "-1"}) for name in topics])
 
     @property
     def config(self) -> dict[str, Any]:

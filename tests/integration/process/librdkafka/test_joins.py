@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from mainstem.kafka.topics import Admin, TopicSpec
 from tests.integration.process.librdkafka.conftest import MakeField
-from tests.integration.process.librdkafka.field import KEYS, PARTITIONS, Fault, Field
+from tests.integration.process.librdkafka.field import KEYS, Fault, Field
 from tests.integration.process.librdkafka.worker_tables import JOIN_WINDOW, right_of
 
 pytestmark = pytest.mark.stack
@@ -60,7 +59,7 @@ def test_every_pair_and_every_event_that_stays_alone_comes_out_once_while_worker
     make_field: MakeField, store: str, workers: list[str]
 ) -> None:
     field = make_field(mode="streams join", store=store, faults=list(KILLS), engine=SMALL_EPOCHS)
-    Admin(field.config).create([TopicSpec(right_of(field.reads), PARTITIONS)])
+    field.create(right_of(field.reads))
     left, right = made(1_000, every_s=0.25, keys=KEYS), made(400, every_s=0.6, keys=KEYS - 3)
     expected = belonging(left, right)
     field.publish([*left, *end_of(0)])  # one side is there from the beginning: it is read far ahead of the other
@@ -78,7 +77,7 @@ def test_every_pair_and_every_event_that_stays_alone_comes_out_once_while_worker
 
 def test_a_join_of_tables_is_a_table_while_workers_are_killed(make_field: MakeField) -> None:
     field = make_field(mode="tables join", faults=list(KILLS), engine=SMALL_EPOCHS)
-    Admin(field.config).create([TopicSpec(right_of(field.reads), PARTITIONS)])
+    field.create(right_of(field.reads))
     left, right = made(1_000, every_s=0, keys=KEYS), made(600, every_s=0, keys=KEYS - 3)
     field.publish(left)
     field.start("w1")
