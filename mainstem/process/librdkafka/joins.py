@@ -46,16 +46,18 @@ class _Partitions:
         self._app = app
         self._make = make
         self._generation: int | None = None
-        self._made: dict[int, Any] = {}
+        self._made: dict[int, tuple[Any, Any]] = {}
 
     def of(self, event: Event, tables: Any) -> Any:
         if self._generation != self._app.generation:
             self._generation = self._app.generation
             self._made.clear()
-        made = self._made.get(event.partition)
-        if made is None:
-            made = self._made[event.partition] = self._make(tables)
-        return made
+        left = tables[Side.LEFT.name]
+        known = self._made.get(event.partition)
+        # A batch that outlives a rebalance still has the partition's former tables: nobody may go on with those.
+        if known is None or known[0] is not left:
+            known = self._made[event.partition] = (left, self._make(tables))
+        return known[1]
 
 
 def join_streams(app: Any, joined: Joined, window: Window) -> None:
