@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -26,6 +27,9 @@ __all__ = ["Assigned", "Failed", "Fetched", "GroupConsumer", "Happening", "Revok
 BATCH_BYTES = 8 << 20
 POSITIONS_S = 30.0
 CLOSE_S = 5.0
+RETRY_S = 0.1
+
+T = TypeVar("T")
 
 
 class GroupConsumer:
@@ -132,18 +136,9 @@ class GroupConsumer:
 
         Raises Misconfigured (MS-211) where Kafka does not hold it.
         """
-        found = await self._committed_in_time(partitions)
-        return {p: first_to_read(p, position, await self.bounds(p)) for p, position in found.items()}
-
-    async def _committed_in_time(self, partitions: Collection[Partition]) -> dict[Partition, Position | None]:
-        """A coordinator that has just moved, or is busy, may need longer than one question waits."""
-        deadline = monotonic() + POSITIONS_S
-        while True:
-            try:
-                return await self.committed(partitions)
-            except Retryable:
-                if monotonic() > deadline:
-                    raise
+        found = await _in_time(lambda: self.committed(partitions))
+        bounds = {p: await _in_time(partial(self.bounds, p)) for p in found}
+        return {p: first_to_read(p, position, bounds[p]) for p, position in found.items()}
 
     async def bounds(self, partition: Partition) -> tuple[int, int]:
         """The first offset that the partition still holds and the one after its last committed record."""
@@ -153,3 +148,15 @@ class GroupConsumer:
     def _tell(self, happening: Happening | Exception) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(self._happenings.put_nowait, happening)
+
+
+async def _in_time(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """A coordinator or a leader that has just moved, or is busy, may need longer than one question waits."""
+    deadline = monotonic() + POSITIONS_S
+    while True:
+        try:
+            return await ask()
+        except Retryable:
+            if monotonic() > deadline:
+                raise
+            await asyncio.sleep(RETRY_S)

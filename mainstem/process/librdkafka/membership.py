@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from faust.types import TP
 
+from mainstem.process.librdkafka.patience import bounds
+
 ANSWER_S = 30.0
 
 
@@ -112,8 +114,8 @@ class Membership:
         self._thread.post(lambda: self._listener.assigned(offsets))
 
     def _beginning(self, consumer: Consumer, place: TopicPartition) -> int:
-        low, high = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=ANSWER_S)
-        return int(low if self._earliest else high)
+        low, high = bounds(consumer, TP(place.topic, place.partition))
+        return low if self._earliest else high
 
     def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._leave(consumer, places, lost=False)

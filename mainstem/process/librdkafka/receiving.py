@@ -21,6 +21,7 @@ from mainstem.process.librdkafka.fetching import FetchThread
 from mainstem.process.librdkafka.flight import Flights
 from mainstem.process.librdkafka.hands import Hands
 from mainstem.process.librdkafka.health import Health
+from mainstem.process.librdkafka.patience import bounds
 from mainstem.process.librdkafka.rebalancing import Rebalance
 from mainstem.process.librdkafka.sending import Producer
 
@@ -239,16 +240,13 @@ class Consumer(BaseConsumer):
         return {tp: self.flights.position(tp) or 0 for tp in self._rebalance.held}
 
     async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
-        return {tp: bounds[0] for tp, bounds in (await self._bounds(tps)).items()}
+        return {tp: low for tp, (low, _) in (await self._bounds(tps)).items()}
 
     async def highwaters(self, *tps: TP) -> Mapping[TP, int]:
-        return {tp: bounds[1] for tp, bounds in (await self._bounds(tps)).items()}
+        return {tp: high for tp, (_, high) in (await self._bounds(tps)).items()}
 
     async def _bounds(self, tps: Iterable[TP]) -> dict[TP, tuple[int, int]]:
-        def ask(client: Any) -> dict[TP, tuple[int, int]]:
-            return {tp: client.get_watermark_offsets(TopicPartition(*tp), timeout=10) for tp in tps}
-
-        return await self._fetching.ask(ask)
+        return await self._fetching.ask(lambda client: {tp: bounds(client, tp) for tp in tps})
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         raise NotImplementedError("see commits")

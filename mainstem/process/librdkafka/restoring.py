@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from time import monotonic, sleep, time
-from typing import Any, Protocol, TypeVar
+from time import monotonic, time
+from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from faust.types import TP
@@ -17,9 +16,9 @@ from mainstem.process.librdkafka.clients import reader_settings
 from mainstem.process.librdkafka.committed import Change, Position
 from mainstem.process.librdkafka.fetching import Message
 from mainstem.process.librdkafka.options import EngineOptions
+from mainstem.process.librdkafka.patience import bounds, patiently
 from mainstem.process.librdkafka.topics import Topics
 
-ASK_S = 30.0
 BATCH = 2_000
 AHEAD_KIB = 16_384
 """What the library may have fetched ahead of us: with a batch and the records of a fetch, all that a restore holds."""
@@ -28,14 +27,7 @@ TOLD_EVERY_S = 2.0
 STALE_S = 12 * 3600.0
 """Kafka drops the mark of a deleted key after `delete.retention.ms`, a day if nobody has set it: what was not read
 for longer than this may hold keys that are deleted, and is read anew."""
-PASSING = {
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.REPLICA_NOT_AVAILABLE,
-}
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -65,27 +57,14 @@ class Readers:
         return Consumer({"queued.max.messages.kbytes": AHEAD_KIB, **settings})
 
 
-def start(position: Position | None, topic: str, bounds: tuple[int, int], now_s: float) -> int | None:
-    """Where to read on, in a changelog of that id with these bounds; None if it is to be read anew: it is another
-    topic, or lost its end, or some of what follows is gone, perhaps with the marks of deleted keys."""
-    low, high = bounds
+def start(position: Position | None, topic: str, held: tuple[int, int], now_s: float) -> int | None:
+    """Where to read on, in a changelog of that id that holds these offsets; None if it is to be read anew: it is
+    another topic, or lost its end, or some of what follows is gone, perhaps with the marks of deleted keys."""
+    low, high = held
     if position is None or position.topic != topic or now_s - position.at_s > STALE_S:
         return None
     following = position.offset + 1
     return following if low <= following <= high else None
-
-
-def patiently(ask: Callable[[], T]) -> T:
-    """What Kafka answers. A topic that was just made has no leader at first, and some brokers do not know it yet.
-    Raises KafkaException when that goes on, and for any other error."""
-    deadline = monotonic() + ASK_S
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if error.args[0].code() not in PASSING or monotonic() > deadline:
-                raise
-            sleep(WAIT_S)
 
 
 def starts(readers: Readers, plan: Mapping[TP, Part]) -> tuple[dict[TP, int], dict[TP, int]]:
@@ -98,7 +77,7 @@ def starts(readers: Readers, plan: Mapping[TP, Part]) -> tuple[dict[TP, int], di
     client = readers.consumer("read_uncommitted")
     try:
         for tp, part in plan.items():
-            low, high = patiently(partial(client.get_watermark_offsets, TopicPartition(*tp), timeout=ASK_S))
+            low, high = bounds(client, tp)
             begin = start(part.position, ids[tp.topic], (low, high), time())
             if begin is None and part.position is not None:
                 log.warning("%s/%d does not go on from %s: read anew", *tp, part.position)

@@ -16,8 +16,11 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, cast
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from mainstem.errors import Retryable
+from mainstem.kafka.failure import failure
 from mainstem.kafka.reader import reading
 from mainstem.kafka.topics import Admin, TopicSpec
 
@@ -73,6 +76,23 @@ class Field:
     def start(self, *members: str) -> None:
         for member in members:
             self._start(member)
+
+    def start_together(self, *members: str) -> None:
+        """And waits until each of them has partitions: of what is published then, each has something to do."""
+        self.start(*members)
+        self.wait_until(lambda: self.sharing() == len(members))
+
+    def sharing(self) -> int:
+        """Between how many workers the partitions are divided; 0 while some are with nobody, or nobody knows."""
+        admin = AdminClient(self.config)  # it answers only while it is there
+        try:
+            described = admin.describe_consumer_groups([self.app])[self.app].result(30)
+        except KafkaException as error:
+            if isinstance(failure(error, "asking who is there"), Retryable):
+                return 0  # the coordinator of a new group is still loading
+            raise
+        places = [len(member.assignment.topic_partitions) for member in described.members]
+        return sum(map(bool, places)) if sum(places) == PARTITIONS else 0
 
     def _start(self, member: str) -> None:
         fault = self.faults.pop(0) if self.faults else None

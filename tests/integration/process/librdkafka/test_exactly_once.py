@@ -55,7 +55,7 @@ def test_tables_are_exact_after_kills_around_commits(make_field: MakeField, mode
 def test_two_workers_hand_partitions_over_while_one_after_the_other_is_killed(make_field: MakeField) -> None:
     field = make_field(has_table=True, faults=KILLS[:3], engine=SMALL_EPOCHS)
     field.publish(events(1_000))
-    field.start("w1", "w2")
+    field.start_together("w1", "w2")
     field.publish(events(2_000)[1_000:])
     field.run_until_done()
     assert field.ends[-9] == 3, field.report()
@@ -121,8 +121,8 @@ def test_a_worker_asleep_in_its_commit_beyond_the_transaction_timeout_writes_not
         asleep_s=16.0,
         engine={**SMALL_EPOCHS, "transaction_timeout_s": 5.0, "drain_s": 4.0},
     )
+    field.start_together("w1", "w2")
     field.publish(events(1_500))
-    field.start("w1", "w2")
     field.run_until_done()
     assert field.sleeps == 1, field.report()
     assert set(field.ends) <= {os.EX_TEMPFAIL}, field.report()

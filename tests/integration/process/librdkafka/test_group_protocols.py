@@ -10,7 +10,6 @@ from confluent_kafka.admin import AdminClient
 
 from tests.integration.process.librdkafka.conftest import MakeField
 from tests.integration.process.librdkafka.field import (
-    PARTITIONS,
     Fault,
     Field,
     assert_counts_exact,
@@ -51,8 +50,8 @@ def test_a_worker_asleep_in_its_commit_beyond_the_transaction_timeout_writes_not
         asleep_s=16.0,
         engine=small(protocol, transaction_timeout_s=5.0, drain_s=4.0),
     )
+    field.start_together("w1", "w2")
     field.publish(events(1_000))
-    field.start("w1", "w2")
     field.run_until_done()
     assert field.sleeps == 1, field.report()
     assert set(field.ends) <= {os.EX_TEMPFAIL}, field.report()
@@ -68,10 +67,10 @@ def test_partitions_move_while_workers_come_and_one_goes_for_good(make_field: Ma
     field.wait_until(lambda: len(field.outputs()) > 0)
     field.start("w2", "w3")
     field.publish(events(1_000)[500:])
-    field.wait_until(lambda: members(field) == 3)
+    field.wait_until(lambda: field.sharing() == 3)
     field.publish(events(1_500)[1_000:])
     field.end("w1")
-    field.wait_until(lambda: members(field) == 2)
+    field.wait_until(lambda: field.sharing() == 2)
     field.publish(events(2_000)[1_500:])
     field.run_until_done()
     assert field.ends == {}, field.report()
@@ -85,11 +84,3 @@ def group_type(field: Field) -> str:
     admin = AdminClient(field.config)  # it answers only while it is there
     listed = admin.list_consumer_groups().result(30).valid
     return next((group.type.name.lower() for group in listed if group.group_id == field.app), "")
-
-
-def members(field: Field) -> int:
-    """Between how many workers the partitions are divided; 0 while some of them are with nobody."""
-    admin = AdminClient(field.config)
-    described = admin.describe_consumer_groups([field.app])[field.app].result(30)
-    places = [len(member.assignment.topic_partitions) for member in described.members]
-    return sum(map(bool, places)) if sum(places) == PARTITIONS else 0

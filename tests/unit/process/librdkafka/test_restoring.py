@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
 from faust.types import TP
 
 from mainstem.process.librdkafka.committed import Position
-from mainstem.process.librdkafka.restoring import STALE_S, Progress, patiently, start
+from mainstem.process.librdkafka.restoring import STALE_S, Progress, start
 
 NOW_S = 1_000_000.0
 
@@ -50,17 +49,3 @@ def test_progress_ends_when_every_part_is_at_its_end() -> None:
     progress.reached(two, 3)
     progress.reached(two, 4)
     assert not progress
-
-
-def test_a_topic_without_a_leader_is_asked_for_again_and_another_error_is_raised() -> None:
-    said = [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART]
-
-    def ask() -> str:
-        if said:
-            raise KafkaException(KafkaError(said.pop()))
-        return "answer"
-
-    assert patiently(ask) == "answer"
-    said.append(KafkaError.TOPIC_AUTHORIZATION_FAILED)
-    with pytest.raises(KafkaException):
-        patiently(ask)
