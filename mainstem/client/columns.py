@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mainstem.codec.columns import ColumnDecoder
+from mainstem.codec.headers import as_dict
 from mainstem.codec.message import Message, framed_value, origin_of
 from mainstem.errors import Rejected
 from mainstem.event import Origin
@@ -63,6 +64,6 @@ def read_columns(messages: Sequence[Message], decoder: ColumnDecoder) -> EventCo
 def _value(message: Message) -> bytes | Rejected | None:
     value = message.value()
     try:
-        return value if value is None else framed_value(value, message.headers())
+        return value if value is None else framed_value(value, as_dict(message.headers()))
     except Rejected as refused:
         return refused

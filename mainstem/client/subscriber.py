@@ -109,7 +109,7 @@ class Subscriber:
         return await asyncio.to_thread(self._decode, messages)
 
     def _decode(self, messages: Sequence[Message]) -> list[Event]:
-        events = [read_event(message, self._decoder(origin_of(message).topic)) for message in messages]
+        events: list[Event] = [read_event(message, self._decoder(origin_of(message).topic)) for message in messages]
         for event in events:
             event.preload()  # here, off the event loop: a schema that is new costs a request
         return events

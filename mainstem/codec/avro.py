@@ -82,7 +82,7 @@ class Encoder:
         self.schema_id = schema_id
         self._definition = definition
         self._schema = parse_schema(dict(definition))
-        self._frame = bytes([MAGIC]) + schema_id.to_bytes(FRAME_BYTES - 1, "big")
+        self._frame = frame_of(schema_id)
         self._plan = plan_of(definition)
         self._write = compile_writer(definition)
 
@@ -137,6 +137,8 @@ class Decoder:
         self._reader_definition = reader
         self._by_id: dict[int, Decode] = {}
         self._plans: dict[int, _avro.Plan] = {}
+        self._framed: dict[bytes, _avro.Plan] = {}
+        """The same by what stands before a value: most are decoded with one lookup and one call."""
 
     def decode(self, value: bytes, schema_id: int | None = None) -> Data:
         """The value as a mapping. `schema_id` is given where a header names the schema and the value is bare Avro.
@@ -145,6 +147,12 @@ class Decoder:
         Raises Unreachable when a schema is not known yet and the registry does not answer.
         """
         if schema_id is None:
+            plan = self._framed.get(value[:FRAME_BYTES])
+            if plan is not None and len(value) <= MAX_BYTES:
+                try:
+                    return cast(Data, plan.decode(value, FRAME_BYTES))
+                except NOT_TAKEN as error:
+                    raise undecodable(self.topic, schema_id_of(self.topic, value), error) from None
             return self._decoder(schema_id_of(self.topic, value))(value)
         if len(value) > MAX_BYTES:
             raise Rejected(f"{self.topic}: a value of {len(value)} bytes", code=TOO_LARGE)
@@ -174,8 +182,14 @@ class Decoder:
         plan = plan_of(writer, reader)
         if plan is not None:
             self._plans[schema_id] = plan
+            self._framed[frame_of(schema_id)] = plan
             return partial(_read_native, plan, self.topic, schema_id)
         return partial(_read, writer, reader, self.topic, schema_id)
+
+
+def frame_of(schema_id: int) -> bytes:
+    """What stands before a value of that schema."""
+    return bytes([MAGIC]) + schema_id.to_bytes(FRAME_BYTES - 1, "big")
 
 
 def schema_id_of(topic: str, value: bytes) -> int:

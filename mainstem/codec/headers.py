@@ -46,14 +46,7 @@ _FIXED: Final = ((SPEC_VERSION, b"1.0"), (CONTENT_TYPE, b"application/avro"))
 
 def write_headers(event: Event) -> list[tuple[str, bytes]]:
     """The headers of an event whose id, type, source and time are set."""
-    headers = [
-        *_FIXED,
-        (ID, event.id.encode()),
-        (SOURCE, event.source.encode()),
-        (TYPE, event.type.encode()),
-    ]
-    if event.time is not None:
-        headers.append((TIME, format_time(event.time)))
+    headers = least_headers(event.id.encode(), event.type.encode(), event.time, event.source.encode())
     if event.subject is not None:
         headers.append((SUBJECT, event.subject.encode()))
     if event.trace is not None:
@@ -67,18 +60,27 @@ def write_headers(event: Event) -> list[tuple[str, bytes]]:
     return headers
 
 
-def passed_on(headers: Headers | None, event_type: bytes, *, without: Set[str]) -> list[tuple[str, bytes]] | None:
-    """The headers of an event as those of another one that came of it, with that type and without some of them.
+def least_headers(
+    event_id: bytes, event_type: bytes, time: datetime | None, source: bytes = b""
+) -> list[tuple[str, bytes]]:
+    """What every event has; its time as far as it is known."""
+    headers = [*_FIXED, (ID, event_id), (SOURCE, source), (TYPE, event_type)]
+    if time is not None:
+        headers.append((TIME, format_time(time)))
+    return headers
+
+
+def passed_on(known: Mapping[str, bytes], event_type: bytes, *, without: Set[str]) -> list[tuple[str, bytes]] | None:
+    """An event's headers, by name, as those of another one that came of it, with that type and without some of them.
 
     None where they do not make a whole event, of which every reader would make the same: what is missing has to be
     found and written.
     """
-    known = as_dict(headers)
     if not known.keys() >= _WHOLE or not known[ID] or parse_time(known[TIME]) is None:
         return None
-    known[TYPE] = event_type
-    known.pop(SCHEMA, None)  # of the input's schema
-    return [(name, value) for name, value in known.items() if name not in without]
+    passed = {**known, TYPE: event_type}
+    passed.pop(SCHEMA, None)  # of the input's schema
+    return [pair for pair in passed.items() if pair[0] not in without]
 
 
 def format_time(time: datetime) -> bytes:
@@ -97,6 +99,8 @@ def parse_time(value: bytes | None) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(value.decode())
+        if time.tzinfo is UTC:
+            return time
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -111,7 +115,8 @@ def parse_number(value: bytes | str | None) -> int | None:
 
 def as_dict(headers: Headers | None) -> dict[str, bytes]:
     """Headers by name; of a repeated one the last counts, a null value is an empty one."""
-    return {name: value or b"" for name, value in headers or ()}
+    known = dict(headers or ())
+    return known if all(known.values()) else {name: value or b"" for name, value in known.items()}
 
 
 def text(headers: Mapping[str, bytes], name: str) -> str | None:

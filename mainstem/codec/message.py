@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -28,25 +29,32 @@ def origin_of(message: Message) -> Origin:
     return Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
 
 
-_ID = Event.__dict__["id"]
-
-
 class ReceivedEvent(Event):
     """An event whose attributes are read from its message when the first of them is asked for.
 
     A sink that writes rows needs none of them: reading a dozen headers costs as much as decoding a small record.
     """
 
-    __slots__ = ("_decoder", "_message")
+    __slots__ = ("_decoder", "_known", "has_attributes", "message")
 
     def __init__(self, message: Message, decoder: Decoder) -> None:
-        self._message = message
+        self.message = message
         self._decoder: Decoder | None = decoder
+        self._known: dict[str, bytes] | None = None
+        self.has_attributes = False
+        """Whether they were read."""
+
+    @property
+    def known(self) -> Mapping[str, bytes]:
+        """The message's headers by name; of a repeated one the last counts."""
+        if self._known is None:
+            self._known = h.as_dict(self.message.headers())
+        return self._known
 
     def __getattr__(self, name: str) -> Any:
         """Comes here for an attribute that is not set yet."""
         if name == "key":  # is asked for most, and needs no header
-            key = self._message.key()
+            key = self.message.key()
             self.key = None if key is None else key.decode(errors="replace")
             return self.key
         if name not in Event.__slots__ or name.startswith("_"):
@@ -56,25 +64,14 @@ class ReceivedEvent(Event):
 
     def read_attributes(self) -> None:
         """Reads them from the message."""
-        _fill(self, self._message)
-
-    @property
-    def has_attributes(self) -> bool:
-        """Whether they were read."""
-        try:
-            _ID.__get__(self)
-        except AttributeError:
-            return False
-        return True
+        self.has_attributes = True
+        _fill(self)
 
     @property
     def payload(self) -> Data | None:
         if self._decoder is not None:
-            value = self._message.value()
-            if value is not None:
-                self._data = decode_value(self._decoder, value, self._message.headers())
-            else:
-                self._data = None
+            value = self.message.value()
+            self._data = None if value is None else self._decoder.decode(framed_value(value, self.known))
             self._decoder = None
         return self._data
 
@@ -97,8 +94,9 @@ class DerivedEvent(Event):
     _came_from: ReceivedEvent
 
     def __init__(self, came_from: ReceivedEvent, data: Data | None) -> None:
-        for name, value in (("_came_from", came_from), ("_data", data), ("_decode", None)):
-            object.__setattr__(self, name, value)
+        _set_came_from(self, came_from)
+        _set_data(self, data)
+        _set_decode(self, None)
 
     def __getattr__(self, name: str) -> Any:
         """Comes here for an attribute that nobody has set on this event."""
@@ -115,6 +113,11 @@ class DerivedEvent(Event):
         return self._came_from
 
 
+_set_came_from: Any = vars(DerivedEvent)["_came_from"].__set__
+_set_data, _set_decode = (vars(Event)[name].__set__ for name in ("_data", "_decode"))
+"""Past `__setattr__`, which is for others."""
+
+
 def is_untouched(made: Event, event: Event) -> bool:
     """Whether one is the other with its own or other data, and nobody has looked at an attribute besides the key: they
     are still those of the message."""
@@ -122,7 +125,7 @@ def is_untouched(made: Event, event: Event) -> bool:
     return came_from is event and isinstance(came_from, ReceivedEvent) and not came_from.has_attributes
 
 
-def read_event(message: Message, decoder: Decoder) -> Event:
+def read_event(message: Message, decoder: Decoder) -> ReceivedEvent:
     """The event; its attributes are read, and its data is decoded and can be refused, when they are first asked for.
 
     A record that another producer wrote without CloudEvents headers gets an id from where it stands.
@@ -130,8 +133,8 @@ def read_event(message: Message, decoder: Decoder) -> Event:
     return ReceivedEvent(message, decoder)
 
 
-def _fill(event: Event, message: Message) -> None:
-    headers = h.as_dict(message.headers())
+def _fill(event: ReceivedEvent) -> None:
+    message, headers = event.message, event.known
     key = message.key()
     event.origin = origin_of(message)
     event.id = h.text(headers, h.ID) or f"kafka:{event.origin}"
@@ -148,19 +151,27 @@ def _fill(event: Event, message: Message) -> None:
     }
 
 
-def decode_value(decoder: Decoder, value: bytes, headers: Any) -> Data:
+def foreign_headers(message: Message, event_type: bytes) -> list[tuple[str, bytes]]:
+    """Those of an event of that type which came of a record without any: where that stands, and its Kafka time."""
+    return h.least_headers(f"kafka:{origin_of(message)}".encode(), event_type, _timestamp(message))
+
+
+def decode_value(decoder: Decoder, value: bytes, known: Mapping[str, bytes]) -> Data:
     """Decodes a value whose schema id stands before it or, in the newer form, in a header."""
-    return decoder.decode(framed_value(value, headers))
+    return decoder.decode(framed_value(value, known))
 
 
-def framed_value(value: bytes, headers: Any) -> bytes:
-    """The value behind its schema's id, wherever that is given. Raises Rejected (MS-101) for a header that is none."""
-    for name, named in headers.items() if isinstance(headers, dict) else headers or ():
-        if name == h.VALUE_SCHEMA_ID and named:
-            if len(named) != FRAME_BYTES or named[0] != 0:
-                raise Rejected(f"{h.VALUE_SCHEMA_ID} is not 0x00 and a 4-byte schema id", code=NOT_AVRO)
-            return bytes(named) + value
-    return value
+def framed_value(value: bytes, known: Mapping[str, bytes]) -> bytes:
+    """The value behind its schema's id, wherever that is given: `known` are the record's headers by name.
+
+    Raises Rejected (MS-101) for a header that is none.
+    """
+    named = known.get(h.VALUE_SCHEMA_ID)
+    if not named:
+        return value
+    if len(named) != FRAME_BYTES or named[0] != 0:
+        raise Rejected(f"{h.VALUE_SCHEMA_ID} is not 0x00 and a 4-byte schema id", code=NOT_AVRO)
+    return named + value
 
 
 def _timestamp(message: Message) -> datetime | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from mainstem.codec import headers as h
-from mainstem.codec.message import Message, origin_of
+from mainstem.codec.message import Message, ReceivedEvent, origin_of
 from mainstem.event import Origin, Partition
 from mainstem.flow.window import Window
 from mainstem.kafka.reader import reading
@@ -43,20 +44,19 @@ class Duplicates:
         """Partitions were given out anew: others may have processed records since the last ones seen here."""
         self._current.clear()
 
-    async def among(self, messages: Sequence[Message]) -> list[bool]:
-        """For each record, whether its event stands at an earlier place too. Raises Unreachable.
+    async def among(self, events: Sequence[ReceivedEvent]) -> list[bool]:
+        """For each, whether it stands at an earlier place too. Raises Unreachable.
 
         A record that is asked for again is the same one still, not its own duplicate.
         """
-        await self._catch_up(messages)
-        return [self._note(message) for message in messages]
+        places = [origin_of(event.message) for event in events]
+        await self._catch_up(places)
+        return self._note(places, map(_identity, map(_known, events)))
 
-    async def _catch_up(self, messages: Sequence[Message]) -> None:
+    async def _catch_up(self, places: Sequence[Origin]) -> None:
         first: dict[Partition, int] = {}
-        for message in messages:
-            topic, number, offset = origin_of(message)
-            if Partition(topic, number) not in self._current:
-                first.setdefault(Partition(topic, number), offset)
+        for partition in {Partition(topic, number) for topic, number, _ in places} - self._current:
+            first[partition] = next(offset for topic, number, offset in places if (topic, number) == partition)
         if not first:
             return
         starts = {p: max(self._noted_to.get(p, 0), at - self._capacity) for p, at in first.items()}
@@ -67,23 +67,26 @@ class Duplicates:
 
     def _read(self, ranges: Ranges) -> None:
         for batch in self._tail(ranges):
-            for message in batch:
-                self._note(message)
+            self._note(map(origin_of, batch), (_identity(h.as_dict(message.headers())) for message in batch))
 
-    def _note(self, message: Message) -> bool:
-        topic, partition, offset = origin_of(message)
-        at = Partition(topic, partition)
-        window = self._windows.get(at)
-        if window is None:
-            window = self._windows[at] = Window(self._capacity)
-        self._noted_to[at] = max(self._noted_to.get(at, 0), offset + 1)
-        identity = _identity(message.headers())
-        return identity is not None and window.is_duplicate(identity, Origin(topic, partition, offset))
+    def _note(self, places: Iterable[Origin], identities: Iterable[str | None]) -> list[bool]:
+        """Whether each is a duplicate of what was noted before it."""
+        found = []
+        at, window = Partition("", -1), Window(0)
+        for place, identity in zip(places, identities, strict=True):
+            if place[:2] != at:  # rarely: a batch comes partition by partition
+                at = Partition(place.topic, place.partition)
+                window = self._windows.setdefault(at, Window(self._capacity))
+            self._noted_to[at] = max(self._noted_to.get(at, 0), place.offset + 1)
+            found.append(identity is not None and window.is_duplicate(identity, place))
+        return found
 
 
-def _identity(headers: h.Headers | None) -> str | None:
+_known = attrgetter("known")
+
+
+def _identity(known: Mapping[str, bytes]) -> str | None:
     """Event id and revision: an edited event is another one. None for a record without an id: it has no double."""
-    known = h.as_dict(headers)
     event_id = h.text(known, h.ID)
     revision = known.get(h.REVISION)
     return f"{event_id}#{revision.decode(errors='replace')}" if event_id and revision else event_id

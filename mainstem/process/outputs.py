@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mainstem.codec import headers as h
 from mainstem.codec.avro import Encoder
-from mainstem.codec.message import Message, is_untouched
+from mainstem.codec.message import ReceivedEvent, foreign_headers, is_untouched
 from mainstem.errors import TOO_LARGE, Rejected
 from mainstem.event import Event
 from mainstem.flow.dead_letter import ERROR_HEADERS, ORIGIN_HEADERS
@@ -26,33 +26,36 @@ class Outputs:
     def __init__(self, stream: Stream, encoder: Encoder) -> None:
         self._stream = stream
         self._type = names.event_type(stream.writes)
+        self._encoded_type = self._type.encode()
         self._encoder = encoder
 
-    def records(self, message: Message, event: Event, result: Result) -> list[Record]:
-        """The records for what the function made of `event`; `message` is the one that it came in.
+    def records(self, event: ReceivedEvent, result: Result) -> list[Record]:
+        """The records for what the function made of `event`.
 
         What an event does not say itself it has from the one it came from. Of several that kept its id, the n-th gets
         `<id>/<n>`. Raises Rejected when one does not fit the schema or is too large, TypeError for what is no event.
         """
         events = self._listed(result)
         if len(events) == 1:
-            if is_untouched(events[0], event) and (headers := self._passed_on(message)) is not None:
-                return [Record(self._stream.writes, message.key(), self._encoded(events[0]), headers)]
-            return [self._record(message, event, events[0], events[0].id)]
+            if is_untouched(events[0], event) and (headers := self._passed_on(event)) is not None:
+                return [Record(self._stream.writes, event.message.key(), self._encoded(events[0]), headers)]
+            return [self._record(event, events[0], events[0].id)]
         ids = [f"{event.id}/{n}" if made.id == event.id else made.id for n, made in enumerate(events, 1)]
-        return [self._record(message, event, made, made_id) for made, made_id in zip(events, ids, strict=True)]
+        return [self._record(event, made, made_id) for made, made_id in zip(events, ids, strict=True)]
 
     def _listed(self, result: Result) -> list[Event]:
+        if isinstance(result, Event):
+            return [result]
         if result is None:
             return []
-        made = [result] if isinstance(result, Event) else list(result) if isinstance(result, Iterable) else [result]
+        made = list(result) if isinstance(result, Iterable) else [result]
         for each in made:
             if not isinstance(each, Event):
                 kind = type(each).__name__
                 raise TypeError(f"{self._stream.name} returns a {kind}; it may return an Event, several, or None")
         return made
 
-    def _record(self, message: Message, origin: Event, made: Event, event_id: str) -> Record:
+    def _record(self, origin: ReceivedEvent, made: Event, event_id: str) -> Record:
         value = self._encoded(made)
         complete = Event(
             id=event_id,
@@ -65,11 +68,13 @@ class Outputs:
             revision=made.revision or origin.revision,
             headers={name: value for name, value in made.headers.items() if name not in _OF_THE_INPUT_ONLY},
         )
-        key = message.key() if made.key is None or made.key == origin.key else made.key.encode()
+        key = origin.message.key() if made.key is None or made.key == origin.key else made.key.encode()
         return Record(self._stream.writes, key, value, h.write_headers(complete))
 
-    def _passed_on(self, message: Message) -> list[tuple[str, bytes]] | None:
-        return h.passed_on(message.headers(), self._type.encode(), without=_OF_THE_INPUT_ONLY)
+    def _passed_on(self, event: ReceivedEvent) -> list[tuple[str, bytes]] | None:
+        if not event.known:
+            return foreign_headers(event.message, self._encoded_type)
+        return h.passed_on(event.known, self._encoded_type, without=_OF_THE_INPUT_ONLY)
 
     def _encoded(self, made: Event) -> bytes | None:
         value = self._encoder.encode(made.payload)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from mainstem.codec.avro import FRAME_BYTES, Decoder
-from mainstem.codec.message import Message, read_event
+from mainstem.codec.message import Message, ReceivedEvent, read_event
 from mainstem.errors import (
     BAD_PAYLOAD,
     FOREIGN_SCHEMA,
@@ -100,31 +100,46 @@ class StreamRunner:
 
     async def step(self, messages: Sequence[Message]) -> Made:
         """Does not raise; waits for as long as it takes."""
-        doubled = await self._doubled(messages)
-        fresh = [message for message, twice in zip(messages, doubled, strict=True) if not twice]
+        events = [read_event(message, self._decoder) for message in messages]
+        doubled = await self._doubled(events)
+        fresh = [event for event, twice in zip(events, doubled, strict=True) if not twice]
         done = await (self._by_key(fresh) if self._stream.is_async else self._one_by_one(fresh))
         outcomes = Counter(each.outcome for each in done) | Counter(duplicate=sum(doubled))
         return Made([record for each in done for record in each.records], partial(self._report.done, outcomes))
 
-    async def _doubled(self, messages: Sequence[Message]) -> list[bool]:
+    async def _doubled(self, events: Sequence[ReceivedEvent]) -> list[bool]:
         failures = 0
         while True:
             try:
-                return await self._duplicates.among(messages)
+                return await self._duplicates.among(events)
             except Retryable as error:
                 failures += 1
                 await self._wait(error, failures)
             except MainstemError as error:
                 await self._pause(error)
 
-    async def _one_by_one(self, messages: Sequence[Message]) -> list[_Done]:
-        return [await self._settle(message) for message in messages]
+    async def _one_by_one(self, events: Sequence[ReceivedEvent]) -> list[_Done]:
+        """Without a coroutine for those that go well, which is nearly all: it costs as much as decoding."""
+        done = []
+        for event in events:
+            first: Exception | None = None
+            if self._is_known(event):
+                try:
+                    result = self._stream(event, **self._tables)
+                    if not isinstance(result, Event) and inspect.isawaitable(result):
+                        result = await result
+                    done.append(self._made(event, result))
+                    continue
+                except Exception as error:  # noqa: BLE001 - it is judged by _settle
+                    first = error
+            done.append(await self._settle(event, first))
+        return done
 
-    async def _by_key(self, messages: Sequence[Message]) -> list[_Done]:
+    async def _by_key(self, events: Sequence[ReceivedEvent]) -> list[_Done]:
         """Records of one key one after the other, different keys at the same time. A record without a key is alone."""
         lanes: dict[object, list[int]] = {}
-        for at, message in enumerate(messages):
-            key = message.key()
+        for at, event in enumerate(events):
+            key = event.message.key()
             lanes.setdefault(at if key is None else key, []).append(at)
         done: dict[int, _Done] = {}
         limit = asyncio.Semaphore(CONCURRENT)
@@ -132,56 +147,66 @@ class StreamRunner:
         async def run(lane: Sequence[int]) -> None:
             async with limit:
                 for at in lane:
-                    done[at] = await self._settle(messages[at])
+                    done[at] = await self._settle(events[at])
 
         async with asyncio.TaskGroup() as group:
             for lane in lanes.values():
                 group.create_task(run(lane))
-        return [done[at] for at in range(len(messages))]
+        return [done[at] for at in range(len(events))]
 
-    async def _settle(self, message: Message) -> _Done:
+    async def _settle(self, event: ReceivedEvent, error: Exception | None = None) -> _Done:
+        """Tries until it is done or refused. `error` is what a first attempt has ended with."""
         failures = outages = 0
         while True:
-            event = read_event(message, self._decoder)  # anew each time: the function may have changed its data
             try:
-                return await self._process(message, event)
-            except Rejected as error:
-                return self._refuse(message, event, error, failures + 1)
-            except Unreachable as error:
+                if error is not None:
+                    raise error
+                return await self._process(event)
+            except Rejected as refused:
+                return self._refuse(event, refused, failures + 1)
+            except Unreachable as away:
                 outages += 1
-                await self._wait(error, outages)
-            except Retryable as error:
+                await self._wait(away, outages)
+            except Retryable as later:
                 failures += 1
                 if self._patience.retry.is_exhausted(failures):
-                    last = Rejected(f"{failures} attempts failed, the last: {error.cause}", code=RETRIES_EXHAUSTED)
-                    return self._refuse(message, event, last, failures)
-                self._report.waits(error)
-                await self._patience.sleep(self._patience.retry.pause(failures, wish_s=error.after_s))
-            except MainstemError as error:
-                await self._pause(error)
+                    last = Rejected(f"{failures} attempts failed, the last: {later.cause}", code=RETRIES_EXHAUSTED)
+                    return self._refuse(event, last, failures)
+                self._report.waits(later)
+                await self._patience.sleep(self._patience.retry.pause(failures, wish_s=later.after_s))
+            except MainstemError as wrong:
+                await self._pause(wrong)
             except Exception as bug:  # noqa: BLE001 - the boundary of the author's code: a bug pauses, no record is lost
-                if message.value() is None:
-                    return self._refuse(message, event, _not_for_tombstones(bug), failures + 1)
+                if event.message.value() is None:
+                    return self._refuse(event, _not_for_tombstones(bug), failures + 1)
                 await self._pause(self._as_error(event, bug), bug)
+            # Anew each time: the function may have changed its data.
+            event, error = read_event(event.message, self._decoder), None
 
-    async def _process(self, message: Message, event: Event) -> _Done:
-        await self._look_up_schema(message, event)
+    async def _process(self, event: ReceivedEvent) -> _Done:
+        if not self._is_known(event):
+            await self._look_up_schema(event)
         result = self._stream(event, **self._tables)
         if inspect.isawaitable(result):
             result = await result
-        made: Result = result
-        records = self._outputs.records(message, event, made)
+        return self._made(event, result)
+
+    def _made(self, event: ReceivedEvent, result: Result) -> _Done:
+        records = self._outputs.records(event, result)
         return _Done("processed" if records else "skipped", records)
 
-    async def _look_up_schema(self, message: Message, event: Event) -> None:
-        """Asks the registry for a schema that is met for the first time from a thread: it would stop the loop."""
-        frame = (message.value() or b"")[:FRAME_BYTES]
-        if frame and frame not in self._known:
-            await asyncio.to_thread(lambda: event.payload)
-            if len(self._known) < KNOWN_SCHEMAS:
-                self._known.add(frame)
+    def _is_known(self, event: ReceivedEvent) -> bool:
+        """Whether its schema is, so that to decode it asks the registry nothing. A tombstone has none."""
+        value = event.message.value()
+        return value is None or value[:FRAME_BYTES] in self._known
 
-    def _refuse(self, message: Message, event: Event, error: Rejected, attempts: int) -> _Done:
+    async def _look_up_schema(self, event: ReceivedEvent) -> None:
+        """Asks the registry for a schema that is met for the first time from a thread: it would stop the loop."""
+        await asyncio.to_thread(lambda: event.payload)
+        if len(self._known) < KNOWN_SCHEMAS:
+            self._known.add((event.message.value() or b"")[:FRAME_BYTES])
+
+    def _refuse(self, event: ReceivedEvent, error: Rejected, attempts: int) -> _Done:
         if error.code is Rejected.default:
             error.code = MAPPING_FAILED
         step = "decode" if error.code in UNDECODABLE else STEP
@@ -191,11 +216,11 @@ class StreamRunner:
             self._dlq,
             event.id,
             WAITING,
-            origin=first_origin(message),
+            origin=first_origin(event.message),
             cause=cause(failure),
             code=error.code.number,
         )
-        return _Done("dead_lettered", [dead_letter(message, failure, self._dlq), status])
+        return _Done("dead_lettered", [dead_letter(event.message, failure, self._dlq), status])
 
     async def _wait(self, error: Retryable, failures: int) -> None:
         self._report.waits(error)

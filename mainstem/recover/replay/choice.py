@@ -75,7 +75,7 @@ class Chooser:
         if value is None:  # a tombstone has no field that could have a value
             return False
         try:
-            data = decode_value(decoder, value, message.headers())
+            data = decode_value(decoder, value, h.as_dict(message.headers()))
         except Rejected:
             self.undecided += 1
             return False

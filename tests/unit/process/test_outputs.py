@@ -9,7 +9,9 @@ from mainstem import Event
 from mainstem.codec import headers as h
 from mainstem.errors import TOO_LARGE
 from mainstem.flow import dead_letter as letter
+from mainstem.kafka.record import Record
 from mainstem.process.outputs import MAX_BYTES
+from mainstem.testing.raw_message import RawMessage
 from tests.unit.process.conftest import Hosted, message
 
 Host = Callable[..., Hosted]
@@ -92,16 +94,34 @@ async def test_headers_that_nobody_looked_at_are_passed_on_as_if_they_were_read_
     """The one way is short, the other one knows every attribute: a reader sees no difference."""
     came = message(id="e1", time=WHEN, subject="s", trace="00-1", ingested_at=WHEN, revision=3, headers={"a": "kept"})
 
+    short, long = await both_ways(host, came, change)
+    assert h.as_dict(short.headers) == h.as_dict(long.headers)
+    assert (short.topic, short.key, short.value) == (long.topic, long.key, long.value)
+    assert h.as_dict(short.headers)[h.TYPE] == b"till.total"
+
+
+@pytest.mark.parametrize("change", [as_it_came, with_other_data])
+@pytest.mark.parametrize("stamp", [(1, 1_700_000_000_123), (0, 0), (1, 1 << 62)])
+async def test_a_record_without_headers_gets_the_same_ones_whether_somebody_looked_or_not(
+    host: Host, change: Callable[[Event], Event], stamp: tuple[int, int]
+) -> None:
+    value = message().value()
+    short, long = await both_ways(host, RawMessage("till.order.v1", 2, 9, b"k", value, (), stamp), change)
+    assert short == long
+    assert h.as_dict(short.headers)[h.ID] == b"kafka:till.order.v1:2:9"
+    assert (h.TIME in h.as_dict(short.headers)) is (stamp == (1, 1_700_000_000_123))
+
+
+async def both_ways(host: Host, came: RawMessage, change: Callable[[Event], Event]) -> tuple[Record, Record]:
+    """What it becomes where nobody looks at an attribute, and where the function does."""
+
     def look_first(event: Event) -> Event:
-        assert event.id == "e1"
+        assert event.id
         return change(event)
 
     (short,) = await host(change).step([came])
     (long,) = await host(look_first).step([came])
-
-    assert h.as_dict(short.headers) == h.as_dict(long.headers)
-    assert (short.topic, short.key, short.value) == (long.topic, long.key, long.value)
-    assert h.as_dict(short.headers)[h.TYPE] == b"till.total"
+    return short, long
 
 
 async def test_an_attribute_that_is_set_on_the_new_event_is_written(host: Host) -> None:
@@ -117,6 +137,7 @@ async def test_an_attribute_that_is_set_on_the_new_event_is_written(host: Host) 
 
 @pytest.mark.parametrize("missing", [h.TIME, h.CONTENT_TYPE, h.SPEC_VERSION, h.SOURCE, h.TYPE, h.ID])
 def test_headers_of_less_than_a_whole_event_are_completed_and_not_passed_on(missing: str) -> None:
-    whole = message(id="e1", time=WHEN).headers()
+    whole = h.as_dict(message(id="e1", time=WHEN).headers())
     assert h.passed_on(whole, b"t", without=frozenset()) is not None
-    assert h.passed_on([pair for pair in whole if pair[0] != missing], b"t", without=frozenset()) is None
+    del whole[missing]
+    assert h.passed_on(whole, b"t", without=frozenset()) is None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 import pytest
@@ -28,6 +29,18 @@ async def test_each_input_becomes_an_output_in_order(host: Host) -> None:
     assert [data["n"] for data in values(records)] == [0, 2, 4, 6, 8]
     assert {record.topic for record in records} == {WRITES}
     assert hosted.report.counts["processed"] == 5
+
+
+async def test_a_plain_function_may_return_what_has_to_be_awaited(host: Host) -> None:
+    async def later(event: Event) -> Event:
+        await asyncio.sleep(0)
+        return doubled(event)
+
+    def plain(event: Event) -> Any:
+        return later(event)
+
+    records = await host(plain).step([message(data={"n": n}, id=f"e{n}") for n in range(3)])
+    assert [data["n"] for data in values(records)] == [0, 2, 4]
 
 
 async def test_what_a_function_lets_fall_is_counted_as_skipped(host: Host) -> None:
