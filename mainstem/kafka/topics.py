@@ -12,9 +12,9 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
-from mainstem.errors import KAFKA_UNREACHABLE, Unreachable
+from mainstem.errors import KAFKA_UNREACHABLE, MainstemError, Unreachable
 from mainstem.event import Partition
-from mainstem.kafka.failure import failure
+from mainstem.kafka.login import Login
 from mainstem.kafka.patience import patiently
 
 TIMEOUT_S = 10.0
@@ -62,7 +62,9 @@ class Admin:
     """What an operator does to topics and groups."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._client = AdminClient(dict(config))
+        self._login = Login()
+        settings: dict[str, Any] = {**config, "error_cb": self._login.hear}
+        self._client = AdminClient(settings)
 
     def check(self, within_s: float = TIMEOUT_S) -> None:
         """Asks Kafka for no more than that it answers. Raises Unreachable."""
@@ -73,7 +75,7 @@ class Admin:
         try:
             found = self._client.list_topics(timeout=TIMEOUT_S).topics
         except KafkaException as error:
-            raise failure(error, "listing topics") from None
+            raise self._failure(error, "listing topics") from None
         return {name: len(topic.partitions) for name, topic in found.items()}
 
     def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
@@ -85,7 +87,7 @@ class Admin:
                 ids[name] = str(future.result().topic_id)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise failure(error, f"describing {name}") from None
+                    raise self._failure(error, f"describing {name}") from None
         return ids
 
     def create(self, specs: Iterable[TopicSpec]) -> list[str]:
@@ -141,7 +143,7 @@ class Admin:
                 found[Partition(tp.topic, tp.partition)] = int(future.result().offset)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise failure(error, "asking for offsets") from None
+                    raise self._failure(error, "asking for offsets") from None
         return found
 
     def group(self, name: str) -> GroupState:
@@ -156,7 +158,7 @@ class Admin:
             state, members = found.state.name, len(found.members)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                raise failure(error, f"describing the group {name}") from None
+                raise self._failure(error, f"describing the group {name}") from None
             state, members = "DEAD", 0
         asked = self._client.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(name)], request_timeout=TIMEOUT_S
@@ -171,7 +173,7 @@ class Admin:
         """The names of all groups."""
         listed = self._result(self._client.list_consumer_groups(request_timeout=TIMEOUT_S), "listing groups")
         if listed.errors and not listed.valid:
-            raise failure(listed.errors[0], "listing groups")
+            raise self._failure(listed.errors[0], "listing groups")
         return sorted(group.group_id for group in listed.valid)
 
     def _settle(self, futures: Mapping[str, Future[Any]], doing: str, *, passing: int) -> None:
@@ -180,13 +182,17 @@ class Admin:
                 future.result()
             except KafkaException as error:
                 if error.args[0].code() != passing:
-                    raise failure(error, f"{doing} {name}") from None
+                    raise self._failure(error, f"{doing} {name}") from None
 
     def _result(self, future: Future[Any], doing: str) -> Any:
         try:
             return future.result()
         except KafkaException as error:
-            raise failure(error, doing) from None
+            raise self._failure(error, doing) from None
+
+    def _failure(self, error: KafkaError | KafkaException, doing: str) -> MainstemError:
+        self._client.poll(0)  # tells what it has heard beside
+        return self._login.failure(error, doing)
 
     def _until(self, holds: Any, what: str) -> None:
         deadline = monotonic() + DEADLINE_S
