@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -161,6 +162,11 @@ def framed_value(value: bytes, headers: Any) -> bytes:
                 raise Rejected(f"{h.VALUE_SCHEMA_ID} is not 0x00 and a 4-byte schema id", code=NOT_AVRO)
             return bytes(named) + value
     return value
+
+
+def names_schema(all_headers: Iterable[Any]) -> bool:
+    """Whether any record, given the headers of each, has its value's schema in a header."""
+    return any(name == h.VALUE_SCHEMA_ID for headers in all_headers for name, _ in headers or ())
 
 
 def _timestamp(message: Message) -> datetime | None:
