@@ -82,7 +82,7 @@ def kind_of(schema: Any) -> str:
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> tuple[Any, Mapping[str, str], list[Mapping[str, Any]]]:
+def tables(draw: st.DrawFn) -> Any:
     """A schema, its columns, and rows; a numeric column takes integers too, and any field may have nulls."""
     fields, cells, values = {}, {}, {}
     for number in range(draw(st.integers(1, 5))):
@@ -204,7 +204,7 @@ def test_the_columns_are_those_of_the_fields(cells: Mapping[str, str]) -> None:
 
 def test_an_older_writers_rows_stand_in_the_same_columns_as_the_newer_ones() -> None:
     old = record({"b": "int", "gone": {"type": "array", "items": "string"}, "a": "string"})
-    defaults = {"c": {"default": None}, "d": {"default": "é"}, "e": {"default": 3}, "g": {"default": True}}
+    defaults: Any = {"c": {"default": None}, "d": {"default": "é"}, "e": {"default": 3}, "g": {"default": True}}
     new = record(
         {"a": "string", "b": "long", "c": NULLABLE_TEXT, "d": "string", "e": "long", "g": "boolean"}, **defaults
     )
