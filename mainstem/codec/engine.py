@@ -6,7 +6,7 @@ MAINSTEM_CODEC chooses: `native`, which is the default, or `fastavro`. What is r
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -112,6 +112,13 @@ def copy_rows(
 ) -> tuple[bytes, bool] | None:
     """Framed values as what a binary COPY reads, and whether their keys differ; None where a value goes by rows."""
     return _avro.copy_rows(values, plans, max_bytes, numbered, key)
+
+
+def any_has_header(headers: Iterable[Any], name: str) -> bool:
+    """Whether any record has a header of that name, given the headers of each."""
+    if _missing is None:
+        return _avro.any_has_header(headers, name)
+    return any(given == name for pairs in headers for given, _ in pairs or ())
 
 
 def schema_ids(values: list[bytes | None], max_bytes: int) -> set[int]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from mainstem.codec import headers as h
 from mainstem.codec.avro import FRAME_BYTES, Decoder
+from mainstem.codec.engine import any_has_header
 from mainstem.errors import NOT_AVRO, Rejected
 from mainstem.event import Data, Event, Origin
 
@@ -166,7 +167,7 @@ def framed_value(value: bytes, headers: Any) -> bytes:
 
 def names_schema(all_headers: Iterable[Any]) -> bool:
     """Whether any record, given the headers of each, has its value's schema in a header."""
-    return any(name == h.VALUE_SCHEMA_ID for headers in all_headers for name, _ in headers or ())
+    return any_has_header(all_headers, h.VALUE_SCHEMA_ID)
 
 
 def _timestamp(message: Message) -> datetime | None:

@@ -91,4 +91,7 @@ void keys_add(Keys *keys, uint64_t hash);
 /* copy_rows.c */
 extern PyMethodDef copy_methods[];
 
+/* copy_batch.c */
+extern PyMethodDef copy_batch_methods[];
+
 #endif

@@ -247,37 +247,8 @@ copy_rows(PyObject *module, PyObject *args)
     return made;
 }
 
-/* The ids of the schemas of all values, or None where one of them is no framed value. */
-static PyObject *
-schema_ids(PyObject *module, PyObject *args)
-{
-    PyObject *values;
-    Py_ssize_t max_bytes;
-    int64_t last = -1;
-    if (!PyArg_ParseTuple(args, "O!n", &PyList_Type, &values, &max_bytes))
-        return NULL;
-    PyObject *ids = PySet_New(NULL);
-    for (Py_ssize_t i = 0; ids && i < PyList_GET_SIZE(values); i++) {
-        PyObject *value = PyList_GET_ITEM(values, i);
-        int64_t id = PyBytes_CheckExact(value) ? framed_id(value, max_bytes) : -1;
-        if (id < 0) {
-            Py_SETREF(ids, Py_NewRef(Py_None));
-            break;
-        }
-        if (id == last)
-            continue;
-        PyObject *number = PyLong_FromLongLong(last = id);
-        if (!number || PySet_Add(ids, number) < 0)
-            Py_CLEAR(ids);
-        Py_XDECREF(number);
-    }
-    return ids;
-}
-
 PyMethodDef copy_methods[] = {
     {"copy_rows", copy_rows, METH_VARARGS,
      "copy_rows(values, plans, max_bytes, numbered, key, /): the framed values as what binary COPY reads, by the plans "
      "of their schemas' ids, and whether no two rows have the same key columns; None where a value is not taken."},
-    {"schema_ids", schema_ids, METH_VARARGS,
-     "schema_ids(values, max_bytes, /): the ids before the values; None where one is not framed."},
     {NULL, NULL, 0, NULL}};

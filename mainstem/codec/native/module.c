@@ -56,7 +56,8 @@ PyInit__avro(void)
         PyModule_AddObjectRef(module, "Loader", (PyObject *)&LoaderType) < 0 ||
         PyModule_AddObjectRef(module, "Columns", (PyObject *)&ColumnsType) < 0 ||
         PyModule_AddObjectRef(module, "CopyPlan", (PyObject *)&CopyPlanType) < 0 ||
-        PyModule_AddFunctions(module, columns_methods) < 0 || PyModule_AddFunctions(module, copy_methods) < 0)
+        PyModule_AddFunctions(module, columns_methods) < 0 || PyModule_AddFunctions(module, copy_methods) < 0 ||
+        PyModule_AddFunctions(module, copy_batch_methods) < 0)
         Py_CLEAR(module);
     return module;
 }

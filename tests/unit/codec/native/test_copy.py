@@ -299,3 +299,23 @@ def test_a_key_that_is_no_column_and_plans_of_other_columns_are_errors() -> None
         avro.copy_rows(values, plans, MAX_BYTES, False, ())
     with pytest.raises(TypeError):
         avro.copy_rows(values[:1], {7: "plan"}, MAX_BYTES, False, ())
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ([], False),
+        ([None, [], [("a", b"")]], False),
+        ([None, [("a", b""), ("name", None)]], True),
+        ([[("name", b"x")], [("b", b"")]], True),
+        ([(("b", b""), ("name", b""))], True),
+    ],
+)
+def test_a_header_is_found_in_whichever_record_has_it(headers: Any, found: bool) -> None:
+    assert avro.any_has_header(iter(headers), "".join(("na", "me"))) is found
+
+
+@pytest.mark.parametrize("headers", [[7], [["name"]], [[("name",)]]])
+def test_headers_that_are_none_are_an_error(headers: Any) -> None:
+    with pytest.raises(TypeError):
+        avro.any_has_header(headers, "name")
