@@ -66,6 +66,6 @@ def _runs(messages: Sequence[Message]) -> Iterator[tuple[Partition, Sequence[Mes
     """Neighbours of one partition: Kafka's client hands a partition's records out in rows of hundreds."""
     at = 0
     for place, run in groupby(zip(map(_topic, messages), map(_partition, messages), strict=True)):
-        count = sum(1 for _ in run)
+        count = len(list(run))
         yield Partition(*place), messages[at : at + count]
         at += count

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from mainstem.project.load import load
 pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 pytestmark = pytest.mark.stack
 DEADLINE_S = 60
-OLD = [{"name": "id", "type": "string"}, {"name": "n", "type": "int"}]
-NEW = [*OLD, {"name": "note", "type": ["null", "string"], "default": None}]
+OLD: list[dict[str, Any]] = [{"name": "id", "type": "string"}, {"name": "n", "type": "int"}]
+NEW: list[dict[str, Any]] = [*OLD, {"name": "note", "type": ["null", "string"], "default": None}]
 TABLE = "CREATE TABLE thing (id text PRIMARY KEY, n integer CHECK (n >= 0), note text, at serial)"
 
 
@@ -75,6 +76,9 @@ class Shop:
 
     def rows(self) -> list[tuple[Any, ...]]:
         return self.query("SELECT id, n, note FROM thing ORDER BY id")
+
+    def has_row(self, key: str, n: int) -> bool:
+        return (key, n, None) in self.rows()
 
     def taken_whole(self) -> int:
         """How many records were, by the metric."""
@@ -157,7 +161,7 @@ async def test_a_refused_row_a_tombstone_and_what_does_not_decode_go_by_items(sh
         assert shop.rows() == [("a", 1, None), ("b", 2, None)]
         for n in range(3):
             await publish(shop, services, row("c", n))
-            await until(lambda n=n: ("c", n, None) in shop.rows())
+            await until(partial(shop.has_row, "c", n))
         await publish(shop, services, row("bad", 8), row("d", 4))
         await until(lambda: len(letters(services)) == 3)
     assert shop.taken_whole() > 0
