@@ -35,6 +35,7 @@ from mainstem.sdk.sink import (
 )
 from mainstem.sdk.source import Batch, Position, PushSource, Request, Source
 from mainstem.sdk.stream import Stream, Table, stream
+from mainstem.sdk.undecoded import BinaryCopy, Undecoded
 
 if _typing.TYPE_CHECKING:
     from mainstem.client.publisher import Publisher
@@ -51,6 +52,7 @@ _CLIENTS = {
 __all__ = [
     "Advance",
     "Batch",
+    "BinaryCopy",
     "Claim",
     "Code",
     "Data",
@@ -86,6 +88,7 @@ __all__ = [
     "Target",
     "Transaction",
     "TransactionalSink",
+    "Undecoded",
     "Unreachable",
     "Write",
     "stream",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Self
+from typing import ClassVar, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -22,6 +22,8 @@ class PostgresSink(TransactionalSink):
 
     A column that a row does not have keeps its default (on insert) or its old value (on update).
     """
+
+    takes_undecoded: ClassVar[bool] = True
 
     dsn: Secret
     """`postgresql://user:password@host/database`. The role needs SELECT, INSERT, UPDATE and DELETE on the table and on

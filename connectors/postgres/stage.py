@@ -12,9 +12,19 @@ from psycopg.errors import NumericValueOutOfRange
 from connectors.postgres import merge
 from connectors.postgres.layout import GROUP, PLACE, Cells, Layout, lay_out
 from connectors.postgres.refusals import STAGE
-from connectors.postgres.table import Column, Connection, Table, read_columns, refuse_look_alikes, require
-from mainstem import Mapped, Rejected
+from connectors.postgres.table import (
+    Column,
+    Connection,
+    Table,
+    cells_of,
+    read_columns,
+    refuse_look_alikes,
+    require,
+)
+from mainstem import Mapped, Rejected, Undecoded
 from mainstem.errors import TARGET_REFUSES
+
+Groups = tuple[tuple[str, ...], ...]
 
 _NOT_ADAPTABLE = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, struct.error, RecursionError)
 """What psycopg's dumpers raise for a value that they cannot write, beside a psycopg.Error without a state."""
@@ -35,7 +45,7 @@ class Stage:
         self.table = table
         self._excludes_others = excludes_others
         self._columns: Mapping[str, Column] = {}
-        self._statements: dict[tuple[bool, tuple[tuple[str, ...], ...]], list[bytes]] = {}
+        self._statements: dict[tuple[bool, Groups], list[bytes]] = {}
         self._trusts_equality = True
         self._is_fresh = False
         self._is_touched = False
@@ -72,19 +82,41 @@ class Stage:
         if layout is None:
             return
         require(self.table, self._columns, {name for group in layout.groups for name in group})
-        if not self._is_fresh:
-            connection.execute(_EMPTY)
-        self._is_fresh, self._is_touched = False, True
+        self._empty(connection)
         self._copy(connection, layout)
         try:
-            for statement in self._merges(connection, layout):
-                connection.execute(statement, prepare=False)  # a plan made for an empty table is bad for a full one
+            self._merge(connection, layout.groups, all_differ=PLACE not in layout.columns)
             return
         except NumericValueOutOfRange:
             overlong = self._overlong(layout)
             if overlong is None:
                 raise
         raise overlong
+
+    def write_undecoded(self, connection: Connection, batch: Undecoded) -> bool:
+        """As `write`; False, and nothing is written, where the batch does not fit the table as it is."""
+        cells = cells_of(self._columns, batch.fields)
+        if cells is None or not cells.keys() >= {*self.table.key, *self.table.required} or not _is_utf8(connection):
+            return False
+        numbered = self.table.is_merged
+        copied = batch.binary_copy(cells, key=self.table.key, numbered=numbered)
+        if copied is None:
+            return False
+        self._empty(connection)
+        names = (PLACE, *cells) if numbered else tuple(cells)
+        with connection.cursor() as cursor, cursor.copy(merge.copy(names)) as copy:
+            copy.write(copied.data)
+        self._merge(connection, (tuple(cells),), all_differ=copied.keys_differ and self._trusts_equality)
+        return True
+
+    def _empty(self, connection: Connection) -> None:
+        if not self._is_fresh:
+            connection.execute(_EMPTY)
+        self._is_fresh, self._is_touched = False, True
+
+    def _merge(self, connection: Connection, groups: Groups, *, all_differ: bool) -> None:
+        for statement in self._merges(connection, groups, all_differ=all_differ):
+            connection.execute(statement, prepare=False)  # a plan made for an empty table is bad for a full one
 
     def _copy(self, connection: Connection, layout: Layout) -> None:
         columns = self._copied(layout)
@@ -107,18 +139,15 @@ class Stage:
     def _copied(self, layout: Layout) -> list[Column]:
         return [_OWN_COLUMNS.get(name) or self._columns[name] for name in layout.columns]
 
-    def _merges(self, connection: Connection, layout: Layout) -> list[bytes]:
-        all_differ = PLACE not in layout.columns
-        known = self._statements.get((all_differ, layout.groups))
+    def _merges(self, connection: Connection, groups: Groups, *, all_differ: bool) -> list[bytes]:
+        known = self._statements.get((all_differ, groups))
         if known is None:
             if len(self._statements) >= 64:
                 self._statements.clear()
-            composed = merge.merges(self.table, self._columns, layout.groups, all_differ=all_differ)
+            composed = merge.merges(self.table, self._columns, groups, all_differ=all_differ)
             if self.table.is_merged:
                 composed.insert(0, merge.take_turn(self.table, excludes_others=self._excludes_others))
-            self._statements[all_differ, layout.groups] = known = [
-                statement.as_bytes(connection) for statement in composed
-            ]
+            self._statements[all_differ, groups] = known = [statement.as_bytes(connection) for statement in composed]
         return known
 
     def _overlong(self, layout: Layout) -> Rejected | None:
@@ -128,6 +157,11 @@ class Stage:
             if limit and any(line[at] is not None and not -limit <= line[at] < limit for line in layout.lines):
                 return _does_not_fit(column.name, "an integer out of range")
         return None
+
+
+def _is_utf8(connection: Connection) -> bool:
+    """Whether the session's texts are the bytes that came from Kafka."""
+    return connection.info.encoding == "utf-8"
 
 
 def _refused(connection: Connection, columns: Sequence[Column], line: Cells) -> Rejected:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,13 @@ for _narrow, _wide in (("int2", "int8"), ("int4", "int8"), ("float4", "float8"))
     _WIDER[_from.array_oid] = (f"{_wide}[]", _to.array_oid, None)
 _BINARY_IS_TEXT = {"textrecv", "varcharrecv", "bpcharrecv", "namerecv", "enum_recv", "xml_recv", "citextrecv"}
 
+_CELLS = {
+    postgres.types[name].oid: name
+    for name in (
+        "text", "int8", "float8", "bool", "bytea", "numeric", "date", "time", "timestamp", "timestamptz", "uuid",
+    )
+}  # fmt: skip
+
 _COLUMNS = """
 WITH RECURSIVE resolved AS (
     SELECT attname AS name, attnum, atttypid AS declared, atttypid AS type, atttypmod AS modifier
@@ -108,6 +115,13 @@ def _column(connection: Connection, described: tuple[Any, ...]) -> Column:
     except psycopg.ProgrammingError:
         return Column(name, "text", _TEXT, cast=declared)
     return Column(name, stored_as, oid)
+
+
+def cells_of(columns: Mapping[str, Column], names: Sequence[str]) -> Mapping[str, str] | None:
+    """As what these columns travel, by their names in `Undecoded`; None where one is missing or travels otherwise."""
+    cells = {name: _CELLS.get(columns[name].dumped_as) for name in names if name in columns}
+    found = {name: cell for name, cell in cells.items() if cell is not None}
+    return found if len(found) == len(names) else None
 
 
 def refuse_look_alikes(connection: Connection) -> None:

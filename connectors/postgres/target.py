@@ -26,6 +26,7 @@ from mainstem import (
     Progress,
     SinkIdentity,
     Transaction,
+    Undecoded,
     Unreachable,
 )
 from mainstem.errors import TARGET_NOT_READY, TARGET_UNREACHABLE, MainstemError
@@ -104,6 +105,9 @@ class PostgresTransaction:
     async def write(self, records: Sequence[Mapped]) -> None:
         await self._call(lambda connection: self._write(connection, records))
 
+    async def write_undecoded(self, batch: Undecoded) -> bool:
+        return await self._call(lambda connection: self._write_undecoded(connection, batch))
+
     async def commit(self, progress: Progress) -> None:
         await self._call(lambda connection: self._commit(connection, progress))
         self._over = True
@@ -131,17 +135,24 @@ class PostgresTransaction:
         return connection
 
     def _write(self, connection: Connection, records: Sequence[Mapped]) -> None:
+        self._attempt(connection, lambda: self._stage.write(connection, records))
+
+    def _write_undecoded(self, connection: Connection, batch: Undecoded) -> bool:
+        return self._attempt(connection, lambda: self._stage.write_undecoded(connection, batch))
+
+    def _attempt(self, connection: Connection, write: Callable[[], T]) -> T:
         try:
-            self._attempt(connection, records)
+            return self._within_savepoint(connection, write)
         except CardinalityViolation:
             self._stage.distrust()
-            self._attempt(connection, records)
+            return self._within_savepoint(connection, write)
 
-    def _attempt(self, connection: Connection, records: Sequence[Mapped]) -> None:
+    def _within_savepoint(self, connection: Connection, write: Callable[[], T]) -> T:
         connection.execute("SAVEPOINT mainstem")
         try:
-            self._stage.write(connection, records)
+            written = write()
             connection.execute(_SPEAK)
+            return written
         except (psycopg.Error, MainstemError):
             if not connection.closed:
                 connection.execute("ROLLBACK TO SAVEPOINT mainstem; RELEASE SAVEPOINT mainstem")

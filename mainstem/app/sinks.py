@@ -58,7 +58,8 @@ async def run_sink(services: Services, spec: SinkSpec, stop: asyncio.Event) -> N
     if missing:
         raise Misconfigured(f"{plan.part} reads {', '.join(sorted(missing))}: no such topic", code=TOPIC_MISSING)
     report = Report(plan, services.board, services.latencies)
-    preparer = Preparer(plan, services.codec.decoder)
+    takes_undecoded = isinstance(connector, TransactionalSink) and connector.takes_undecoded
+    preparer = Preparer(plan, services.codec.decoder, takes_undecoded=takes_undecoded)
     consumer = GroupConsumer(
         services.member_config,
         plan.group,

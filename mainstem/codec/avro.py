@@ -16,7 +16,7 @@ from fastavro.validation import validate
 
 from mainstem.codec.avro_write import NOT_PLAIN, compile_writer
 from mainstem.codec.coerce import Coercer
-from mainstem.codec.engine import NOT_TAKEN, decode_batch, encode_batch, plan_of
+from mainstem.codec.engine import NOT_TAKEN, decode_batch, encode_batch, plan_of, records_of
 from mainstem.codec.guard import check_safe
 from mainstem.codec.registered import registered
 from mainstem.codec.registry import Definition, Registry, value_subject
@@ -37,6 +37,7 @@ MAX_BYTES = 8 * 1024 * 1024
 
 if TYPE_CHECKING:
     from mainstem.codec.native import _avro
+    from mainstem.codec.native.copying import Records
 
 Decode = Callable[[bytes], Data]
 
@@ -139,6 +140,7 @@ class Decoder:
         self._plans: dict[int, _avro.Plan] = {}
         self._framed: dict[bytes, _avro.Plan] = {}
         """The same by what stands before a value: most are decoded with one lookup and one call."""
+        self._records: dict[int, Records | None] = {}
 
     def decode(self, value: bytes, schema_id: int | None = None) -> Data:
         """The value as a mapping. `schema_id` is given where a header names the schema and the value is bare Avro.
@@ -176,9 +178,19 @@ class Decoder:
             self._by_id[schema_id] = self._make(schema_id)
         return self._by_id[schema_id]
 
-    def _make(self, schema_id: int) -> Decode:
+    def records(self, schema_id: int) -> Records | None:
+        """What `decode` makes of that schema's values, as rows; None where only it can tell. Raises what it raises."""
+        if schema_id not in self._records:
+            self._records[schema_id] = records_of(*self._schemas(schema_id))
+        return self._records[schema_id]
+
+    def _schemas(self, schema_id: int) -> tuple[Any, Any]:
+        """What wrote the values, and what they are read as, if that is another."""
         definition, writer = registered(self._registry, self.topic, schema_id)
-        reader = None if definition == self._reader_definition else self._reader
+        return writer, None if definition == self._reader_definition else self._reader
+
+    def _make(self, schema_id: int) -> Decode:
+        writer, reader = self._schemas(schema_id)
         plan = plan_of(writer, reader)
         if plan is not None:
             self._plans[schema_id] = plan

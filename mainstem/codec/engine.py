@@ -6,7 +6,7 @@ MAINSTEM_CODEC chooses: `native`, which is the default, or `fastavro`. What is r
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from mainstem.observe.logs import logger
 
 try:
     from mainstem.codec.native import _avro
+    from mainstem.codec.native.copying import Records
     from mainstem.codec.native.loading import Table
     from mainstem.codec.native.plan import Unsupported, compile_plan
 except ImportError as missing:
@@ -86,6 +87,43 @@ def decode_columns(
 ) -> _avro.Columns:
     """Framed values as columns; `otherwise` gives the loader of any other value, or why it has none."""
     return _avro.decode_columns(values, loaders, layout, otherwise, most)
+
+
+def records_of(writer: Any, reader: Any = None) -> Records | None:
+    """The writer's records as rows of the reader's fields; None where values go by rows."""
+    if engine() == FASTAVRO:
+        return None
+    try:
+        return Records(writer, reader)
+    except Unsupported:
+        return None
+
+
+def copy_plan_of(records: Records, columns: Mapping[str, str]) -> _avro.CopyPlan | None:
+    """How they fill these columns of a binary COPY; None where values go by rows."""
+    try:
+        return records.copy_plan(columns)
+    except Unsupported:
+        return None
+
+
+def copy_rows(
+    values: list[bytes | None], plans: dict[int, _avro.CopyPlan], numbered: bool, key: tuple[int, ...], max_bytes: int
+) -> tuple[bytes, bool] | None:
+    """Framed values as what a binary COPY reads, and whether their keys differ; None where a value goes by rows."""
+    return _avro.copy_rows(values, plans, max_bytes, numbered, key)
+
+
+def any_has_header(headers: Iterable[Any], name: str) -> bool:
+    """Whether any record has a header of that name, given the headers of each."""
+    if _missing is None:
+        return _avro.any_has_header(headers, name)
+    return any(given == name for pairs in headers for given, _ in pairs or ())
+
+
+def schema_ids(values: list[bytes | None], max_bytes: int) -> set[int]:
+    """The ids before framed values; none where one is not framed, and where fastavro reads them."""
+    return (_avro.schema_ids(values, max_bytes) if engine() == NATIVE else None) or set()
 
 
 def engine() -> str:

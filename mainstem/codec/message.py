@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from mainstem.codec import headers as h
 from mainstem.codec.avro import FRAME_BYTES, Decoder
+from mainstem.codec.engine import any_has_header
 from mainstem.errors import NOT_AVRO, Rejected
 from mainstem.event import Data, Event, Origin
 
@@ -172,6 +173,11 @@ def framed_value(value: bytes, known: Mapping[str, bytes]) -> bytes:
     if len(named) != FRAME_BYTES or named[0] != 0:
         raise Rejected(f"{h.VALUE_SCHEMA_ID} is not 0x00 and a 4-byte schema id", code=NOT_AVRO)
     return named + value
+
+
+def names_schema(all_headers: Iterable[Any]) -> bool:
+    """Whether any record, given the headers of each, has its value's schema in a header."""
+    return any_has_header(all_headers, h.VALUE_SCHEMA_ID)
 
 
 def _timestamp(message: Message) -> datetime | None:

@@ -15,6 +15,7 @@ from mainstem.flow.item import Item, OnFailure
 from mainstem.flow.settlement import Settlement, blocked, too_many_parked
 from mainstem.kafka.record import Record
 from mainstem.sdk.sink import Advance, Claim, Letter, Mapped, ParkedKey, Progress, Target, Transaction
+from mainstem.sdk.undecoded import Undecoded, UndecodedTransaction
 
 
 class Placement:
@@ -54,6 +55,25 @@ class Placement:
             await transaction.commit(self._progress(settlement, claims, ends))
         failpoint("sink.after_commit")
         return settlement
+
+    async def place_whole(
+        self, batch: Undecoded, claims: Mapping[Partition, Claim], ends: Mapping[Partition, int]
+    ) -> bool:
+        """Writes and commits a batch of which no record concerns one that waits. False: nothing is written, for some
+        record, or its type, needs a look. Raises as `place` does."""
+        async with self._target.transaction() as transaction:
+            if not isinstance(transaction, UndecodedTransaction):
+                return False
+            failpoint("sink.before_write")
+            try:
+                if not await transaction.write_undecoded(batch):
+                    return False
+            except Rejected:
+                return False
+            failpoint("sink.before_commit")
+            await transaction.commit(Progress(_advances(claims, ends)))
+        failpoint("sink.after_commit")
+        return True
 
     async def _write_all(self, transaction: Transaction, settlement: Settlement, items: Sequence[Item]) -> bool:
         """The way of nearly every batch: nobody waits, every mapping worked, the target takes it all. False if not."""
@@ -113,7 +133,7 @@ class Placement:
     def _progress(
         self, settlement: Settlement, claims: Mapping[Partition, Claim], ends: Mapping[Partition, int]
     ) -> Progress:
-        advances = [Advance(claim, claim.next_offset, ends[p]) for p, claim in claims.items() if p in ends]
+        advances = _advances(claims, ends)
         if self._plan.dlq is None:
             return Progress(advances)
         return Progress(
@@ -122,6 +142,10 @@ class Placement:
             [(item.scope, item.event_id) for item in settlement.parked],
             [(item.scope, item.event_id) for item in settlement.released],
         )
+
+
+def _advances(claims: Mapping[Partition, Claim], ends: Mapping[Partition, int]) -> list[Advance]:
+    return [Advance(claim, claim.next_offset, ends[p]) for p, claim in claims.items() if p in ends]
 
 
 class _GivesUp:

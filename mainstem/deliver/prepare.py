@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from operator import methodcaller
 
 from mainstem.codec.avro import Decoder
+from mainstem.codec.copying import Copier
 from mainstem.codec.headers import DROP
-from mainstem.codec.message import Message, ReceivedEvent, origin_of
+from mainstem.codec.message import Message, ReceivedEvent, names_schema, origin_of
 from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import FUNCTION_FAILED, MAPPING_FAILED, MainstemError, Misconfigured, Rejected
 from mainstem.event import Event, Partition
 from mainstem.flow.dead_letter import Failure, first_origin
 from mainstem.flow.item import GivenUp, Item
+from mainstem.project.mapping import as_it_is
 from mainstem.sdk.sink import Mapped
+from mainstem.sdk.undecoded import Undecoded
+
+_topic, _value, _headers = methodcaller("topic"), methodcaller("value"), methodcaller("headers")
 
 
 class Preparer:
     """Prepares the batches of one sink. `decoder_of` gives the decoder of an origin topic."""
 
-    def __init__(self, plan: SinkPlan, decoder_of: Callable[[str], Decoder]) -> None:
+    def __init__(self, plan: SinkPlan, decoder_of: Callable[[str], Decoder], *, takes_undecoded: bool = False) -> None:
         self._plan = plan
         self._decoder_of = decoder_of
         self._decoders: dict[str, Decoder] = {}
+        self._as_a_whole = takes_undecoded and plan.mapping is as_it_is
+        self._copiers: dict[str, Copier] = {}
 
     def prepare(self, messages: Iterable[Message]) -> list[Item]:
         """Raises Retryable or Misconfigured when the batch as a whole has to wait, a bug in the mapping included."""
@@ -40,6 +48,25 @@ class Preparer:
             outcome = GivenUp() if is_redriven and _is_given_up(message) else self._map(event)
             items.append(Item(message, partition, event, outcome, on_failure, is_redriven=is_redriven))
         return items
+
+    def undecoded(self, messages: Sequence[Message]) -> Undecoded | None:
+        """The batch as a whole, for a sink that takes it so and has no mapping; None where records need a look.
+
+        Those are tombstones, redriven ones, what does not look like a value of the topic, and a batch of two topics.
+        Raises Retryable as `prepare` does.
+        """
+        if not self._as_a_whole or not messages:
+            return None
+        (topic, *others) = set(map(_topic, messages))
+        if others or topic is None or topic == self._plan.redrive or names_schema(map(_headers, messages)):
+            return None
+        if topic not in self._copiers:
+            self._copiers[topic] = Copier(self._decoder(topic))
+        return self._copiers[topic].batch(list(map(_value, messages)))
+
+    def events(self, messages: Iterable[Message]) -> list[Event]:
+        """The events of live records, undecoded."""
+        return [ReceivedEvent(message, self._decoder(message.topic() or "")) for message in messages]
 
     def _map(self, event: Event) -> Mapped | Failure:
         try:

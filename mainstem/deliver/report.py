@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from mainstem.deliver.plan import SinkPlan
 from mainstem.errors import TARGET_UNREACHABLE, Fenced, MainstemError, Unreachable
+from mainstem.event import Event
 from mainstem.flow.breaker import BreakerState
 from mainstem.flow.item import Item
 from mainstem.flow.settlement import Outcomes
@@ -22,6 +24,14 @@ SAMPLED = 200
 """Latencies taken of one batch: a large batch's records differ little, and each costs a reading of its headers."""
 
 
+T = TypeVar("T")
+
+
+def sample(records: Sequence[T]) -> Sequence[T]:
+    """Some of a batch's, evenly spread."""
+    return records[:: max(1, len(records) // SAMPLED)]
+
+
 class Report:
     """One sink's side of the board, the metrics and the log."""
 
@@ -33,6 +43,7 @@ class Report:
         labels = (plan.integration, plan.sink)
         self._end_to_end = metrics.end_to_end.labels(*labels)
         self._write = metrics.sink_write.labels(*labels)
+        self._whole = metrics.undecoded.labels(*labels)
         self._parked = metrics.parked_keys.labels(*labels)
         self._freshness = metrics.freshness.labels(*labels)
         self._outcomes = {
@@ -48,7 +59,14 @@ class Report:
     def wrote(self, items: Sequence[Item], seconds: float) -> None:
         """They are visible in the target, after a write of so many seconds."""
         self._write.observe(seconds)
-        self._observe_latency([item for item in items if not item.is_redriven])
+        self._observe_latency([item.event for item in sample(items) if not item.is_redriven])
+
+    def wrote_whole(self, count: int, sampled: Sequence[Event], seconds: float) -> None:
+        """So many records are visible in the target, of which nobody has looked at more than the sampled ones."""
+        self._write.observe(seconds)
+        self._observe_latency(sampled)
+        self._outcomes["delivered"].inc(count)
+        self._whole.inc(count)
 
     def settled(self, outcomes: Outcomes, parked: int) -> None:
         """What has become of these records is durable; so many keys are parked now."""
@@ -69,12 +87,9 @@ class Report:
                 cause=failure.error.cause,
             )
 
-    def _observe_latency(self, items: Sequence[Item]) -> None:
+    def _observe_latency(self, events: Sequence[Event]) -> None:
         now = datetime.now(UTC)
-        sampled = items[:: max(1, len(items) // SAMPLED)]
-        ages = [
-            (now - ingested).total_seconds() for item in sampled if (ingested := item.event.ingested_at) is not None
-        ]
+        ages = [(now - ingested).total_seconds() for event in events if (ingested := event.ingested_at) is not None]
         if not ages:
             return
         self._latencies.add(ages)

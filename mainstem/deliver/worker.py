@@ -4,51 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from mainstem.codec.message import Message
 from mainstem.deliver import persistence
+from mainstem.deliver.batch import NEVER, FetchedBatch
 from mainstem.deliver.outbox import Outbox
 from mainstem.deliver.persistence import Persistence, Stopped
 from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
-from mainstem.deliver.report import Report
+from mainstem.deliver.report import Report, sample
 from mainstem.errors import PARKED_TOO_MANY, Fenced, Misconfigured, Retryable, Unreachable
 from mainstem.event import Partition
 from mainstem.failpoint import failpoint
-from mainstem.flow.item import Item
+from mainstem.flow.detour import Detour
+from mainstem.flow.item import Item, OnFailure
 from mainstem.flow.settlement import Settlement
 from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
 from mainstem.kafka.gap import first_to_read
 from mainstem.sdk.sink import Claim, ParkedKey, Target
-
-NEVER = 1 << 63
-
-
-class _Batch:
-    """What was fetched at once, by partition; its items are made while the batch before it is written."""
-
-    def __init__(self, messages: Sequence[Message], generation: int) -> None:
-        self.generation = generation
-        self.refusals = 0
-        """How often the target has asked to try its records again."""
-        self.items: Sequence[Item] = ()
-        found: dict[tuple[Any, Any], list[Message]] = defaultdict(list)
-        for message in messages:
-            found[message.topic(), message.partition()].append(message)
-        self.messages = {Partition(*place): group for place, group in found.items()}
-
-    def begin(self, partition: Partition) -> int:
-        """The offset of its first record here."""
-        return self.messages[partition][0].offset() or 0
-
-    def end(self, partition: Partition) -> int:
-        """The offset after its last record here."""
-        return (self.messages[partition][-1].offset() or 0) + 1
 
 
 class SinkWorker:
@@ -70,6 +45,8 @@ class SinkWorker:
         self._outbox = outbox
         self._report = report
         self._placement = Placement(plan, target)
+        self._detour = Detour()
+        """Batches that go by items, for others could not be written as a whole."""
         self._claims: dict[Partition, Claim] = {}
         self._generations: dict[Partition, int] = {}
         self._beginnings: dict[Partition, int] = {}
@@ -109,7 +86,7 @@ class SinkWorker:
                 await self._settled()
                 await self._take_over(partitions)
             case Fetched(messages, generation, done):
-                batch = _Batch(messages, generation)
+                batch = FetchedBatch(messages, generation)
                 await self._prepare(batch)  # while the batch before it is being written
                 await self._settled()
                 self._settling = asyncio.create_task(self._deliver(batch, done))
@@ -159,14 +136,24 @@ class SinkWorker:
     async def _first_of(self, claim: Claim) -> int:
         return first_to_read(claim.partition, claim.next_offset, await self._consumer.bounds(claim.partition))
 
-    async def _prepare(self, batch: _Batch) -> None:
+    async def _prepare(self, batch: FetchedBatch) -> None:
         async def once() -> None:
-            due = [message for p, group in batch.messages.items() if p in self._claims for message in group]
-            batch.items = await asyncio.to_thread(self._preparer.prepare, due)
+            if self._claims.keys() >= batch.messages.keys() and self._is_plain(batch) and not self._detour.is_taken():
+                batch.undecoded = await asyncio.to_thread(self._preparer.undecoded, batch.all())
+            if batch.undecoded is None:
+                await self._itemize(batch)
 
         await self._persistence.persist(once, lambda: any(partition in self._claims for partition in batch.messages))
 
-    async def _deliver(self, batch: _Batch, done: Callable[[], None]) -> None:
+    async def _itemize(self, batch: FetchedBatch) -> None:
+        due = [message for p, group in batch.messages.items() if p in self._claims for message in group]
+        batch.items = await asyncio.to_thread(self._preparer.prepare, due)
+
+    def _is_plain(self, batch: FetchedBatch) -> bool:
+        """Whether no record of it concerns one that waits, whatever its headers say."""
+        return not self._parked or (self._plan.on_failure is not OnFailure.SKIP and batch.is_apart_from(self._parked))
+
+    async def _deliver(self, batch: FetchedBatch, done: Callable[[], None]) -> None:
         async def once() -> None:
             if self._is_stale:
                 await self._renew()
@@ -180,7 +167,7 @@ class SinkWorker:
 
         while True:
             try:
-                await self._persistence.persist(once, lambda: bool(self._due(batch)[0]))
+                await self._persistence.persist(once, lambda: bool(batch.ends(self._starts(batch))))
                 self._progress()
             except Fenced as error:
                 # Only those partitions are gone: the records of the others in this batch are still to be delivered.
@@ -188,16 +175,20 @@ class SinkWorker:
             else:
                 return done()
 
-    async def _settle_due(self, batch: _Batch) -> None:
-        due, ends = self._due(batch)
-        if due:
-            try:
-                await self._settle(due, ends, gives_up=self._plan.retry.is_exhausted(batch.refusals))
-            except Unreachable:
-                raise  # an outage consumes no attempt of any record
-            except Retryable:
-                batch.refusals += 1
-                raise
+    async def _settle_due(self, batch: FetchedBatch) -> None:
+        starts = self._starts(batch)
+        ends = batch.ends(starts)
+        if not ends:
+            return
+        gives_up = self._plan.retry.is_exhausted(batch.refusals)
+        try:
+            if not (not gives_up and batch.is_whole(starts) and await self._settle_whole(batch, ends)):
+                await self._settle(await self._items(batch, starts), ends, gives_up=gives_up)
+        except Unreachable:
+            raise  # an outage consumes no attempt of any record
+        except Retryable:
+            batch.refusals += 1
+            raise
 
     async def _hold_live(self, error: Misconfigured) -> None:
         """There are too many parked keys: only redriven records, which can lower the number, are delivered.
@@ -232,17 +223,42 @@ class SinkWorker:
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
-    def _due(self, batch: _Batch) -> tuple[Sequence[Item], dict[Partition, int]]:
-        """What is ours, fetched since we have it, and not delivered yet; and the next offsets after it."""
-        starts = {
+    def _starts(self, batch: FetchedBatch) -> dict[Partition, int]:
+        """Where those of its partitions go on that are ours, and were when it was fetched."""
+        return {
             partition: claim.next_offset or 0
             for partition, claim in self._claims.items()
             if partition in batch.messages and batch.generation >= self._generations[partition]
         }
-        ends = {partition: batch.end(partition) for partition, start in starts.items() if batch.end(partition) > start}
-        if all(batch.begin(partition) >= starts.get(partition, NEVER) for partition in batch.messages):
-            return batch.items, ends
-        return [item for item in batch.items if item.offset >= starts.get(item.partition, NEVER)], ends
+
+    async def _items(self, batch: FetchedBatch, starts: Mapping[Partition, int]) -> Sequence[Item]:
+        """Its records that are due."""
+        if batch.items is None:
+            await self._itemize(batch)
+        items = batch.items or ()
+        if batch.is_whole(starts):
+            return items
+        return [item for item in items if item.offset >= starts.get(item.partition, NEVER)]
+
+    async def _settle_whole(self, batch: FetchedBatch, ends: dict[Partition, int]) -> bool:
+        """Writes it without looking at its records. False: nothing is written, its items are to be."""
+        if batch.undecoded is None or not self._is_plain(batch):
+            return False
+        began = time.perf_counter()
+        if not await self._placement.place_whole(batch.undecoded, self._claims, ends):
+            batch.undecoded = None
+            self._detour.failed()
+            return False
+        self._detour.worked()
+        self._advance(ends)
+        messages = batch.all()
+        self._report.wrote_whole(len(messages), self._preparer.events(sample(messages)), time.perf_counter() - began)
+        await self._consumer.commit(ends)
+        return True
+
+    def _advance(self, ends: Mapping[Partition, int]) -> None:
+        for partition, end in ends.items():
+            self._claims[partition] = replace(self._claims[partition], next_offset=end)
 
     async def _renew(self) -> None:
         """After a broken connection the outcome of the last commit is unknown: the target knows where we are."""
@@ -261,8 +277,7 @@ class SinkWorker:
     async def _settle(self, items: Sequence[Item], ends: dict[Partition, int], *, gives_up: bool) -> None:
         began = time.perf_counter()
         settlement = await self._placement.place(items, self._claims, ends, self._parked, gives_up=gives_up)
-        for partition, end in ends.items():
-            self._claims[partition] = replace(self._claims[partition], next_offset=end)
+        self._advance(ends)
         self._parked.update(item.scope for item in settlement.parked)
         self._report.wrote(settlement.delivered, time.perf_counter() - began)
         self._report.settled(settlement, len(self._parked))

@@ -33,6 +33,12 @@ sink_write = Histogram(
     buckets=SECONDS,
     registry=_registry,
 )
+undecoded = Counter(
+    "mainstem_sink_undecoded_records",
+    "Delivered records whose batch was written as a whole, without decoding each of them in Python.",
+    ["integration", "sink"],
+    registry=_registry,
+)
 dead_letters = Counter(
     "mainstem_dead_letters", "Records dead-lettered.", ["integration", "step", "code"], registry=_registry
 )

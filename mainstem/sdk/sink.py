@@ -177,6 +177,9 @@ class TransactionalSink(Settings, ABC):
     """A sink whose target keeps rows and offsets in one transaction."""
 
     guarantee: ClassVar[Guarantee] = Guarantee.EXACTLY_ONCE
+    takes_undecoded: ClassVar[bool] = False
+    """Whether its transactions have `write_undecoded` (`mainstem.sdk.undecoded`), which they get for a sink without a
+    mapping. What they do not take comes again through `write`."""
 
     def target_name(self) -> str | None:
         """As `Sink.target_name`."""

@@ -71,7 +71,12 @@ def open_project(folder: Path, tag: str, stack: Stack, url: str) -> HttpProject:
     connector = folder / "connectors" / f"posting_{tag}"
     for each in (schemas, integrations, connector):
         each.mkdir(parents=True)
-    fields = [{"name": "seq", "type": "int"}, {"name": "amount", "type": "int"}]
+    fields = [
+        {"name": "event_id", "type": "string"},
+        {"name": "key", "type": "string"},
+        {"name": "seq", "type": "int"},
+        {"name": "amount", "type": "int"},
+    ]
     schema = {"type": "record", "namespace": f"calls_{tag}", "name": "movement", "fields": fields}
     (schemas / "movement.v1.avsc").write_text(json.dumps(schema))
     (connector / "__init__.py").write_text(Path(posting_connector.__file__).read_text())

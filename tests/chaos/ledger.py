@@ -1,4 +1,6 @@
-"""A small project for the SQL sink: movements of many accounts, appended to one table and upserted into another.
+"""A small project for the SQL sink: movements of many accounts, in two tables.
+
+They are appended to the one as they are, without a mapping and so in whole batches, and upserted into the other by one.
 
 The database refuses a movement with a negative amount. Nothing in the append-only table would stop a second copy.
 """
@@ -116,14 +118,20 @@ def _write(ledger: Ledger, stack: Stack) -> None:
 
 def _sink(ledger: Ledger, table: str, more: str) -> str:
     settings = SETTINGS.format(table=table) + more
+    mapping = f"    map: ledger_{ledger.tag}:row\n" if table == KEYED else ""
     return (
         f"  - name: {table}\n    connector: postgres\n    topics: [{ledger.topic}]\n"
-        f"    map: ledger_{ledger.tag}:row\n    batch: {{max_records: {BATCH}}}\n    settings:{settings}"
+        f"{mapping}    batch: {{max_records: {BATCH}}}\n    settings:{settings}"
     )
 
 
 def _schema(tag: str) -> dict[str, Any]:
-    fields = [{"name": "seq", "type": "int"}, {"name": "amount", "type": "int"}]
+    fields = [
+        {"name": "event_id", "type": "string"},
+        {"name": "key", "type": "string"},
+        {"name": "seq", "type": "int"},
+        {"name": "amount", "type": "int"},
+    ]
     return {"type": "record", "namespace": f"ledger_{tag}", "name": "movement", "fields": fields}
 
 

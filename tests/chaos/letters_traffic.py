@@ -17,6 +17,7 @@ from mainstem.codec.headers import write_headers
 from mainstem.event import Event
 from mainstem.kafka.producer import DEFAULTS
 from mainstem.project.names import event_type
+from tests.chaos.movements import movement
 from tests.chaos.oracle import Mark
 
 DURABLE_WITHIN_S = 60
@@ -81,7 +82,7 @@ class Traffic:
         self._counts[account] += 1
         now = datetime.now(UTC)
         event = Event(id=mark.event_id, time=now, ingested_at=now, type=event_type(self._topic), source="chaos")
-        value = self._encoder.encode({"seq": mark.seq, "amount": amount})
+        value = self._encoder.encode(movement(mark, amount))
         headers: list[tuple[str, str | bytes | None]] = [*write_headers(event)]
         self._producer.produce(self._topic, value, account, headers=headers, on_delivery=self._delivered)
         self.published.append(mark)

@@ -35,6 +35,11 @@ def mark_of(event_id: str) -> Mark:
     return Mark(event_id, key, int(seq))
 
 
+def movement(mark: Mark, amount: int) -> dict[str, Any]:
+    """The event's data: a row of the ledger as it is."""
+    return {"event_id": mark.event_id, "key": mark.key, "seq": mark.seq, "amount": amount}
+
+
 class Movements:
     """Publishes `per_s` movements a second from a thread of its own. Use as a context manager; `stop` ends it."""
 
@@ -104,7 +109,7 @@ class Movements:
             self.refused.add(mark.event_id)
         now = datetime.now(UTC)
         event = Event(id=mark.event_id, time=now, ingested_at=now, type=event_type(self._topic), source="chaos")
-        value = self._encoder.encode({"seq": mark.seq, "amount": -1 if is_refused else mark.seq})
+        value = self._encoder.encode(movement(mark, -1 if is_refused else mark.seq))
         self._producer.produce(
             self._topic, value, mark.key, headers=list(write_headers(event)), on_delivery=self._delivered
         )

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 class AvroError(ValueError):
@@ -56,3 +56,14 @@ def decode_columns(
     /,
 ) -> Columns: ...
 def encode_columns(array: Any, loader: Loader, frame: bytes, /) -> list[bytes | AvroError | None]: ...
+
+class CopyPlan:
+    def __new__(
+        cls, plan: Plan, columns: int, targets: tuple[tuple[int, str], ...], constants: tuple[tuple[int, bytes], ...]
+    ) -> CopyPlan: ...
+
+def copy_rows(
+    values: list[bytes | None], plans: dict[int, CopyPlan], max_bytes: int, numbered: bool, key: tuple[int, ...], /
+) -> tuple[bytes, bool] | None: ...
+def schema_ids(values: list[bytes | None], max_bytes: int, /) -> set[int] | None: ...
+def any_has_header(headers: Iterable[Sequence[tuple[str, Any]] | None], name: str, /) -> bool: ...

@@ -1,5 +1,6 @@
 /* The extension module: its types, its exception, and what it takes from Python. */
 #include "columns.h"
+#include "copy.h"
 
 Known known;
 
@@ -43,7 +44,7 @@ PyMODINIT_FUNC
 PyInit__avro(void)
 {
     if (look_up() < 0 || PyType_Ready(&PlanType) < 0 || PyType_Ready(&RecordType) < 0 || PyType_Ready(&LayoutType) < 0 ||
-        PyType_Ready(&LoaderType) < 0 || PyType_Ready(&ColumnsType) < 0)
+        PyType_Ready(&LoaderType) < 0 || PyType_Ready(&ColumnsType) < 0 || PyType_Ready(&CopyPlanType) < 0)
         return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (!module)
@@ -54,7 +55,9 @@ PyInit__avro(void)
         PyModule_AddObjectRef(module, "Layout", (PyObject *)&LayoutType) < 0 ||
         PyModule_AddObjectRef(module, "Loader", (PyObject *)&LoaderType) < 0 ||
         PyModule_AddObjectRef(module, "Columns", (PyObject *)&ColumnsType) < 0 ||
-        PyModule_AddFunctions(module, columns_methods) < 0)
+        PyModule_AddObjectRef(module, "CopyPlan", (PyObject *)&CopyPlanType) < 0 ||
+        PyModule_AddFunctions(module, columns_methods) < 0 || PyModule_AddFunctions(module, copy_methods) < 0 ||
+        PyModule_AddFunctions(module, copy_batch_methods) < 0)
         Py_CLEAR(module);
     return module;
 }
