@@ -81,8 +81,14 @@ def running(work: Callable[..., None], *args: Any) -> Iterator[Any]:
 
 
 def measure(contestant: str, job: Job) -> Result:
-    here, there = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    with running(read, job, there), running(CONTESTANTS[contestant], job), running(load, job):
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    is_flowing = context.Event()
+    with (
+        running(read, job, is_flowing, there),
+        running(CONTESTANTS[contestant], job),
+        running(load, job, is_flowing),
+    ):
         there.close()
         dues, late = here.recv()
     return result(job, dues, late)

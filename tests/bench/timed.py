@@ -6,20 +6,22 @@ import time
 from array import array
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 import faust
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from mainstem.process.librdkafka import App, EngineOptions, Event, Observer
+from mainstem.process.librdkafka import App, EngineOptions, Observer
+from mainstem.process.librdkafka import Event as Record
 from tests.bench.order_step import change, decode, encode
 from tests.bench.orders import orders
 
 PARTITIONS = 4
-WARM_UP_S = 10
-"""Of the load: until the worker is in its group, and the broker has compiled itself."""
-GIVE_UP_S = 60.0
+WARM_UP_S = 5
+"""Of the load, which is not counted."""
+GIVE_UP_S = 120.0
 TICK_S = 0.001
 DUE = "due"
 
@@ -71,7 +73,7 @@ def step(job: Job) -> None:
     )
 
     @app.step(job.reads, writes=job.writes, decode=decode, encode=encode)
-    def settle(event: Event, _table: Any) -> Event:
+    def settle(event: Record, _table: Any) -> Record:
         return event.with_value(change(event.value))
 
     faust.Worker(app, loglevel="error", quiet=True).execute_from_commandline()
@@ -118,10 +120,14 @@ def plain(job: Job) -> None:
             watch.committed(len(messages), 0, since - began)
 
 
-def load(job: Job) -> None:
-    """Sends what is due, at once what is overdue."""
+def load(job: Job, is_flowing: Event) -> None:
+    """Sends what is due, at once what is overdue; until something is read, only now and then an order that does not
+    count."""
     sent = [(encode(order), order["order_id"]) for order in orders(2000)]
     producer = Producer({"bootstrap.servers": job.bootstrap, "linger.ms": 1})
+    while not is_flowing.wait(0.1):
+        producer.produce(job.reads, *sent[0], headers=[(DUE, "0")])
+        producer.poll(0)
     began = time.monotonic_ns()
     for number in range(job.count):
         due = began + number * 1_000_000_000 // job.rate
@@ -133,8 +139,8 @@ def load(job: Job) -> None:
     producer.flush()
 
 
-def read(job: Job, answer: Connection) -> None:
-    """Answers when each order was due, and how much later it was read; or nothing, when they do not all come."""
+def read(job: Job, is_flowing: Event, answer: Connection) -> None:
+    """Answers when each order was due, and how much later it was read; of those that have come in time."""
     consumer = Consumer(
         {
             "bootstrap.servers": job.bootstrap,
@@ -154,7 +160,8 @@ def read(job: Job, answer: Connection) -> None:
         messages = [first, *consumer.consume(999, 0)]
         now = time.monotonic_ns()
         for message in messages:
-            due = int(dict(message.headers() or [])[DUE] or 0)
-            dues.append(due)
-            late.append(now - due)
+            if due := int(dict(message.headers() or [])[DUE] or 0):
+                dues.append(due)
+                late.append(now - due)
+        is_flowing.set()
     answer.send((dues, late))
