@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from faust.types import TP
 
 from mainstem.process.librdkafka.at_least_once import AtLeastOnce
 from mainstem.process.librdkafka.blame import Blame
+from mainstem.process.librdkafka.burden import Burden
 from mainstem.process.librdkafka.dead_letter import letter
 from mainstem.process.librdkafka.exactly_once import ExactlyOnce
 from mainstem.process.librdkafka.flight import Flights
 from mainstem.process.librdkafka.hands import Hands
 from mainstem.process.librdkafka.observing import Observer, Tell
 from mainstem.process.librdkafka.transaction import ProducerFailed
+
+EASED_S = 0.05
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +53,8 @@ class Account:
         self._done = 0
         """Events that are done and not committed."""
         self.commits_made = 0
+        self._burden = Burden(app.engine.ahead, app.engine.ahead_bytes)
+        self._eased = asyncio.Event()
         self._within: dict[TP, int] = {}
         """Records done of the batches under way."""
         self.flights = flights
@@ -57,9 +64,23 @@ class Account:
         self.watchers: list[Watcher] = []
         self._void = void
 
-    def delivered(self, tp: TP, first: int, after: int, events: int) -> None:
-        """The offsets from `first` to before `after` are with an agent, which hold so many events."""
-        self.flights.deliver(tp, first, after)
+    @property
+    def is_full(self) -> bool:
+        """Agents have as much as they may have at once."""
+        return self._burden.is_full(self.flights.generation)
+
+    async def eased(self) -> None:
+        """Waits until that is over; for a moment only, for what they have may become void."""
+        self._eased.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EASED_S):
+                await self._eased.wait()
+
+    def delivered(self, message: Any, after: int) -> None:
+        """The offsets from the message's to before `after` are with an agent."""
+        events, size = _load(message.value)
+        self._burden.give(self.flights.generation, events, size)
+        self.flights.deliver(message.tp, message.offset, after)
         self.commits.delivered(events)
 
     def ack(self, message: Any) -> bool:
@@ -70,7 +91,10 @@ class Account:
         self.hands.finish(message)
         counted = self.flights.acknowledge(message.tp, message.offset, message.generation_id)
         if counted:
-            self._done += len(message.value) if type(message.value) is list else 1  # a batch, or one record's bytes
+            events, size = _load(message.value)
+            self._done += events
+            self._burden.finish(events, size)
+            self._eased.set()
         self.commits.acknowledged()
         return counted
 
@@ -144,6 +168,13 @@ class Account:
         """What was done is done again."""
         self._done = 0
         self.tell(self._observer.aborted, reason)
+
+
+def _load(value: Any) -> tuple[int, int]:
+    """How many events a message holds, a batch or one record's bytes, and the bytes of their values."""
+    if type(value) is list:
+        return len(value), sum(map(len, value))
+    return 1, len(value or b"")
 
 
 def letters_of(app: Any) -> str:

@@ -13,7 +13,9 @@ MESSAGES: dict[str, Any] = {
     "enable.idempotence": True,
     "linger.ms": 5,
     "batch.num.messages": 10_000,
-    "queue.buffering.max.messages": 500_000,
+    # What waits while an output takes nothing: memory. Whoever writes more waits too, and so does the consumer.
+    "queue.buffering.max.messages": 100_000,
+    "queue.buffering.max.kbytes": 65_536,
     # As Kafka's Java clients and Faust: librdkafka's own (CRC32) would put a key into another partition than they do.
     "partitioner": "murmur2_random",
     "sticky.partitioning.linger.ms": 0,

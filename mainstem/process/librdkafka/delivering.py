@@ -58,14 +58,14 @@ class Delivery:
                 self._fetching.done(fetched)
 
     async def _deliver(self, fetched: Fetched, may_flow: Callable[[], Awaitable[None]]) -> None:
-        generation, tp, records = fetched
+        generation, tp, records, _ = fetched
         self._tell(self._observer.fetched, tp, len(records))
         if tp.topic in self._app._reply_consumer._fetchers:
             await self._deliver_replies(tp, records)
             return
         at = 0
         while at < len(records):
-            await self._commits.has_room()
+            await self._has_room()
             await may_flow()
             if generation != self._flights.generation or tp not in self._flights:
                 return
@@ -81,24 +81,24 @@ class Delivery:
 
     async def _deliver_batch(self, tp: TP, records: Sequence[Message]) -> None:
         message = self._message(tp, records[0], None, records)
-        await self._hand_over(message, records[-1].offset() + 1, len(records))
+        await self._hand_over(message, records[-1].offset() + 1)
 
     async def _deliver_each(self, tp: TP, records: Sequence[Message], generation: int) -> None:
         account, commits, flights = self._account, self._commits, self._flights
         for count, record in enumerate(records, 1):
             if not count % YIELD_EVERY:
                 await asyncio.sleep(0)
-            if not commits.room:
-                await commits.has_room()
+            if not commits.room or account.is_full:
+                await self._has_room()
             if generation != flights.generation:
                 return
             message = self._message(tp, record, record.key(), record.value())
             if account.blame and (error := account.blame.poison(tp, message.offset)) is not None:
-                account.delivered(tp, message.offset, message.offset + 1, 1)
+                account.delivered(message, message.offset + 1)
                 account.dead_letter(tp, message.offset, message.key, message.value, error)
                 account.ack(message)
                 continue
-            await self._hand_over(message, message.offset + 1, 1)
+            await self._hand_over(message, message.offset + 1)
 
     async def _deliver_replies(self, tp: TP, records: Sequence[Message]) -> None:
         """A process's own reply topic has a channel that nobody reads besides, so its events are never finished: they
@@ -108,8 +108,16 @@ class Delivery:
             message.acked = message.tracked = True
             await self._callback(message)
 
-    async def _hand_over(self, message: ConsumerMessage, after: int, events: int) -> None:
-        self._account.delivered(message.tp, message.offset, after, events)
+    async def _has_room(self) -> None:
+        """Waits until the epoch and the agents can take more."""
+        while True:
+            await self._commits.has_room()
+            if not self._account.is_full:
+                return
+            await self._account.eased()
+
+    async def _hand_over(self, message: ConsumerMessage, after: int) -> None:
+        self._account.delivered(message, after)
         await self._callback(message)
         if not message.refcount and not message.acked:  # nobody reads it, or it could not be decoded
             self._account.ack(message)

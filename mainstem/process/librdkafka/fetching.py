@@ -39,12 +39,22 @@ class Fetched(NamedTuple):
     generation: int
     partition: TP
     messages: Sequence[Message]
+    size: int
+    """Bytes of their values."""
+
+
+class Ahead(NamedTuple):
+    """How much is fetched and not delivered, at most: with a batch more nothing is fetched."""
+
+    records: int
+    size: int
+    """Bytes of their values."""
 
 
 class FetchThread:
     """One member of the group. All public methods but `post` and `wait_for` are the loop's."""
 
-    def __init__(self, settings: Mapping[str, Any], listener: Listener, *, batch: int, ahead: int, earliest: bool):
+    def __init__(self, settings: Mapping[str, Any], listener: Listener, *, batch: int, ahead: Ahead, earliest: bool):
         self._settings = dict(settings)
         self._listener = listener
         self._batch = batch
@@ -53,8 +63,8 @@ class FetchThread:
         self._membership = Membership(self, listener, earliest=earliest, is_incremental=is_incremental)
         self._fetched: deque[Fetched] = deque()
         self._commands: deque[Callable[[], None]] = deque()
-        self._came = 0  # each counter is written by one thread only
-        self._took = 0
+        self._came = self._came_bytes = 0  # each counter is written by one thread only
+        self._took = self._took_bytes = 0
         self.turns = 0
         """How often the thread has gone round."""
         self._wake = threading.Event()
@@ -84,13 +94,18 @@ class FetchThread:
 
     def done(self, fetched: Fetched) -> None:
         self._took += len(fetched.messages)
-        if self.backlog < self._ahead:
+        self._took_bytes += fetched.size
+        if self._has_room:
             self._wake.set()
 
     @property
     def backlog(self) -> int:
         """Records that are fetched, and not delivered yet."""
         return self._came - self._took
+
+    @property
+    def _has_room(self) -> bool:
+        return self.backlog < self._ahead.records and self._came_bytes - self._took_bytes < self._ahead.size
 
     async def ask(self, what: Callable[[Consumer], T]) -> T:
         """The result of a call made in the thread."""
@@ -164,7 +179,7 @@ class FetchThread:
                 topics, self._topics = self._topics, None
                 self._membership.subscribe(consumer, topics)
             self._serve()
-            if self.backlog < self._ahead:
+            if self._has_room:
                 if is_paused:
                     self._membership.resume(consumer)
                 is_paused, full_since = False, 0.0
@@ -191,8 +206,10 @@ class FetchThread:
                 continue
             groups.setdefault((message.topic(), message.partition()), []).append(message)
         for (topic, number), batch in groups.items():
+            size = sum(map(len, batch))  # a message's length is its value's
             self._came += len(batch)
-            self._fetched.append(Fetched(self._membership.generation, TP(topic, number), batch))
+            self._came_bytes += size
+            self._fetched.append(Fetched(self._membership.generation, TP(topic, number), batch, size))
         if groups:
             self.post(self._listener.arrived)
 

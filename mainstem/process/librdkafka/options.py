@@ -35,7 +35,10 @@ class EngineOptions:
     batch: int = 1000
     """Records that a batch step gets at once, at most."""
     ahead: int = 20_000
-    """Records fetched and not delivered yet, at most (a batch more)."""
+    """Records fetched and not delivered yet, at most (a batch more); and as many with agents that are not done with
+    them: `take` waits for ever for more than that."""
+    ahead_bytes: int = 64 << 20
+    """The bytes of their values, at most (a batch more), of each of the two. The library's own queues have as much."""
     epoch_events: int = 10_000
     """Exactly-once: events in one transaction, at most."""
     epoch_ms: int = 100

@@ -17,7 +17,7 @@ from mainstem.process.librdkafka.clients import consumer_settings
 from mainstem.process.librdkafka.commits import Store
 from mainstem.process.librdkafka.delivering import Delivery
 from mainstem.process.librdkafka.exactly_once import ExactlyOnce
-from mainstem.process.librdkafka.fetching import FetchThread
+from mainstem.process.librdkafka.fetching import Ahead, FetchThread
 from mainstem.process.librdkafka.flight import Flights
 from mainstem.process.librdkafka.hands import Hands
 from mainstem.process.librdkafka.health import Health
@@ -44,7 +44,7 @@ class Consumer(BaseConsumer):
             settings,
             self,
             batch=self.options.batch,
-            ahead=self.options.ahead,
+            ahead=Ahead(self.options.ahead, self.options.ahead_bytes),
             earliest=conf.consumer_auto_offset_reset == "earliest",
         )
         self.hands = Hands()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -33,11 +34,13 @@ class Told(Observer):
         self.letters.append((partition, offset))
 
 
-def opened() -> tuple[Account, Told, list[Any]]:
+def opened(**options: Any) -> tuple[Account, Told, list[Any]]:
     told = Told()
     written: list[Any] = []
     producer = SimpleNamespace(write=lambda *record: written.append(record))
-    app = SimpleNamespace(engine=EngineOptions(observer=told), producer=producer, conf=SimpleNamespace(id="billing"))
+    app = SimpleNamespace(
+        engine=EngineOptions(observer=told, **options), producer=producer, conf=SimpleNamespace(id="billing")
+    )
     flights: Flights[TP] = Flights()
     flights.restart(gained={ORDERS: 0})
     account = app.consumer = Account(app, flights, AtLeastOnce(cast(Any, None)), Hands(), lambda: None)
@@ -49,10 +52,14 @@ def message(account: Account, offset: int, value: Any) -> Any:
     return ConsumerMessage("orders", 3, offset, 0.0, 0, {}, b"k", value, None, tp=ORDERS, generation_id=generation)
 
 
+def give(account: Account, offset: int, value: Any, events: int = 1) -> None:
+    account.delivered(message(account, offset, value), offset + events)
+
+
 def test_a_commit_tells_how_many_events_are_done_those_of_batches_each() -> None:
     account, told, _ = opened()
     for offset, value, events in ((0, b"one", 1), (1, [b"two", b"three", b"four"], 3)):
-        account.delivered(ORDERS, offset, offset + events, events)
+        give(account, offset, value, events)
         account.ack(message(account, offset, value))
     account.committed({ORDERS: 4}, 0.2, 0.1)
     account.committed({ORDERS: 4}, 0.2, 0.1)
@@ -62,7 +69,7 @@ def test_a_commit_tells_how_many_events_are_done_those_of_batches_each() -> None
 
 def test_what_was_aborted_is_not_counted_as_done() -> None:
     account, told, _ = opened()
-    account.delivered(ORDERS, 0, 1, 1)
+    give(account, 0, b"one")
     account.ack(message(account, 0, b"one"))
     account.aborted("Kafka refused it")
     account.committed({}, 0.0, 0.0)
@@ -71,7 +78,7 @@ def test_what_was_aborted_is_not_counted_as_done() -> None:
 
 def test_an_event_of_an_earlier_generation_does_not_count() -> None:
     account, told, _ = opened()
-    account.delivered(ORDERS, 0, 1, 1)
+    give(account, 0, b"one")
     late = message(account, 0, b"one")
     account.flights.rewind()
     assert not account.ack(late)
@@ -82,7 +89,7 @@ def test_an_event_of_an_earlier_generation_does_not_count() -> None:
 def test_a_batch_under_way_moves_on_with_each_record_and_counts_only_while_it_is_there() -> None:
     account, _, _ = opened()
     assert account.waiting() == {}
-    account.delivered(ORDERS, 0, 3, 3)
+    give(account, 0, [b"one", b"two", b"three"], 3)
     first = account.waiting()
     account.advanced(ORDERS, 1)
     assert account.waiting() != first
@@ -94,7 +101,7 @@ def test_a_batch_under_way_moves_on_with_each_record_and_counts_only_while_it_is
 
 def test_a_record_that_one_agent_gives_up_is_done_when_the_other_agents_are() -> None:
     account, _, _ = opened()
-    account.delivered(ORDERS, 0, 1, 1)
+    give(account, 0, b"one")
     shared = message(account, 0, b"one")
     shared.incref(2)
     for _ in range(2):
@@ -109,8 +116,28 @@ def test_a_record_that_one_agent_gives_up_is_done_when_the_other_agents_are() ->
 
 def test_a_record_that_is_given_up_is_written_and_told() -> None:
     account, told, written = opened()
-    account.delivered(ORDERS, 0, 1, 1)
+    give(account, 0, b"one")
     assert not account.failed(message(account, 0, b"one"), 0, ValueError("poison"))
     assert told.letters == [(ORDERS, 0)]
     assert [record[:3] for record in written] == [("billing-dead-letters", b"k", b"one")]
     assert account.flights.due() == {ORDERS: 1}
+
+
+async def test_whoever_waits_for_slow_agents_goes_on_when_one_of_them_is_done() -> None:
+    account, _, _ = opened(ahead=2)
+    give(account, 0, [b"one", b"two"], 2)
+    assert account.is_full
+    waiting = asyncio.ensure_future(account.eased())
+    await asyncio.sleep(0)
+    account.ack(message(account, 0, [b"one", b"two"]))
+    await waiting
+    assert not account.is_full
+
+
+async def test_agents_that_hold_what_is_void_hold_up_nobody() -> None:
+    account, _, _ = opened(ahead_bytes=4)
+    give(account, 0, b"four")
+    assert account.is_full
+    account.flights.rewind()
+    await account.eased()
+    assert not account.is_full

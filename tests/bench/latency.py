@@ -1,0 +1,140 @@
+"""From the moment at which an order is due to the one at which a read_committed reader has its outcome.
+
+    python -m tests.bench.latency                    # 5,000 orders a second, epochs of 100 ms, three rounds of 30 s
+    python -m tests.bench.latency --epoch-ms 50 --rate 1000
+
+The load, an exactly-once step of the engine (or a plain loop of transactions with the same epoch, as a measure of the
+machine) and the reader are processes of their own on one broker. The load is open: an order counts from when it was to
+be sent, whether its sender was late or not. Exits with 1 where the step's p99 is more than the epoch and 100 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mainstem import devstack
+from mainstem.kafka.topics import Admin, TopicSpec
+from tests.bench.timed import PARTITIONS, WARM_UP_S, Job, load, plain, read, step
+
+REPOSITORY = Path(__file__).parent.parent.parent
+ALLOWED_MS = 100
+"""On top of the epoch."""
+
+CONTESTANTS: Mapping[str, Callable[[Job], None]] = {"plain": plain, "step": step}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Milliseconds."""
+
+    p50: float
+    p99: float
+    most: float
+    commit_p50: float
+    commit_p99: float
+
+    def __str__(self) -> str:
+        commits = f"a commit p50 {self.commit_p50:.0f}, p99 {self.commit_p99:.0f} ms"
+        return f"p50 {self.p50:.0f}, p99 {self.p99:.0f}, most {self.most:.0f} ms; {commits}"
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def result(job: Job, dues: Sequence[int], late: Sequence[int]) -> Result:
+    """Raises SystemExit where an order did not come, or came twice."""
+    if len(set(dues)) != job.count or len(dues) != job.count:
+        raise SystemExit(f"{job.group}: {len(set(dues))} of {job.count} orders came, in {len(dues)} records")
+    start = min(dues) + WARM_UP_S * 1_000_000_000
+    counted = [after / 1e6 for due, after in zip(dues, late, strict=True) if due >= start]
+    commits = [float(line) for line in job.commits.read_text().split()]
+    return Result(
+        *(quantile(counted, share) for share in (0.5, 0.99, 1)), *(quantile(commits, share) for share in (0.5, 0.99))
+    )
+
+
+@contextmanager
+def running(work: Callable[..., None], *args: Any) -> Iterator[Any]:
+    """In a process of its own, which is killed in the end."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=args)
+    process.start()
+    try:
+        yield process
+    finally:
+        if process.pid is not None and process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+
+
+def measure(contestant: str, job: Job) -> Result:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    is_flowing = context.Event()
+    with (
+        running(read, job, is_flowing, there),
+        running(CONTESTANTS[contestant], job),
+        running(load, job, is_flowing),
+    ):
+        there.close()
+        dues, late = here.recv()
+    return result(job, dues, late)
+
+
+def bench(options: argparse.Namespace) -> Mapping[str, list[Result]]:
+    """Interleaved rounds, with fresh topics for each."""
+    found: dict[str, list[Result]] = {}
+    with devstack.shared(REPOSITORY / ".mainstem" / "test") as shared, tempfile.TemporaryDirectory() as folder:
+        bootstrap = shared.stack.bootstrap
+        admin = Admin({"bootstrap.servers": bootstrap})
+        for number in range(options.rounds):
+            for name in CONTESTANTS:
+                tag = f"{name}{uuid.uuid4().hex[:8]}"
+                reads, writes = f"latency.in{tag}.v1", f"latency.out{tag}.v1"
+                admin.create([TopicSpec(topic, PARTITIONS) for topic in (reads, writes)])
+                job = Job(
+                    bootstrap, reads, writes, f"latency.{tag}", folder, options.epoch_ms, options.rate, options.seconds
+                )
+                found.setdefault(name, []).append(measure(name, job))
+                print(f"round {number + 1}: {name}: {found[name][-1]}", flush=True)  # noqa: T201
+                admin.delete([reads, writes])
+    return found
+
+
+def median(results: Sequence[Result]) -> Result:
+    names = ("p50", "p99", "most", "commit_p50", "commit_p99")
+    return Result(*(statistics.median(getattr(one, name) for one in results) for name in names))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rate", type=int, default=5000)
+    parser.add_argument("--epoch-ms", type=int, default=100)
+    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    medians = {name: median(results) for name, results in bench(options).items()}
+    print(f"{options.rate:,} orders a second, epochs of {options.epoch_ms} ms; medians of {options.rounds} rounds")  # noqa: T201
+    for name, found in medians.items():
+        print(f"{name}: {found}")  # noqa: T201
+    allowed = options.epoch_ms + ALLOWED_MS
+    is_met = medians["step"].p99 <= allowed
+    print(f"the step's p99 of at most {allowed} ms is {'met' if is_met else 'missed'}")  # noqa: T201
+    sys.exit(not is_met)
+
+
+if __name__ == "__main__":
+    main()
