@@ -1,0 +1,93 @@
+"""What Kafka says of the workers' group: how far it is, and which worker has which partition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+ANSWER_S = 2.0
+FIRST_ANSWER_S = 30.0
+
+
+def shorten_session(config: Mapping[str, Any], group: str, session_s: float) -> None:
+    """Of a KIP-848 group, whose session is the broker's to say: 45 s by default."""
+    wanted = {"consumer.session.timeout.ms": session_s * 1000, "consumer.heartbeat.interval.ms": session_s * 250}
+    entries = [
+        ConfigEntry(name, str(int(value)), incremental_operation=AlterConfigOpType.SET)
+        for name, value in wanted.items()
+    ]
+    resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=entries)
+    admin = AdminClient(dict(config))  # it answers only while it is there
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(FIRST_ANSWER_S)
+
+
+class GroupView:
+    """Asked again and again; while Kafka does not answer, what it said last stands. Use as a context manager."""
+
+    def __init__(self, config: Mapping[str, Any], group: str, topic: str, partitions: int) -> None:
+        self.positions: dict[tuple[str, int], int] = {}
+        """Committed offsets."""
+        self.holders: dict[str, frozenset[int]] = {}
+        """The partitions of each member, by its `client.id`."""
+        self.intrusions: list[str] = []
+        """Times that a committed offset went back."""
+        self._group = group
+        self._places = [TopicPartition(topic, number) for number in range(partitions)]
+        # A read_committed client would wait for the end of a dead worker's transaction.
+        own = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
+        self._consumer = Consumer({**config, **own})
+        self._admin = AdminClient(dict(config))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def look(self) -> bool:
+        """How far the group is. False while Kafka does not answer."""
+        try:
+            found = self._consumer.committed(self._places, timeout=ANSWER_S)
+        except KafkaException:
+            return False
+        for place in found:
+            self._moved((place.topic, place.partition), place.offset)
+        return True
+
+    def look_at_members(self) -> bool:
+        """Who has what. False while Kafka does not answer."""
+        try:
+            asked = self._admin.describe_consumer_groups([self._group], request_timeout=ANSWER_S)
+            described = asked[self._group].result(2 * ANSWER_S)
+        except (KafkaException, TimeoutError):
+            return False
+        self.holders = {
+            member.client_id: frozenset(place.partition for place in member.assignment.topic_partitions)
+            for member in described.members
+        }
+        return True
+
+    def ends(self) -> dict[tuple[str, int], int] | None:
+        """Where its partitions end; None while Kafka does not answer."""
+        try:
+            found = [self._consumer.get_watermark_offsets(place, timeout=ANSWER_S)[1] for place in self._places]
+        except KafkaException:
+            return None
+        return {(place.topic, place.partition): end for place, end in zip(self._places, found, strict=True)}
+
+    def _moved(self, place: tuple[str, int], offset: int) -> None:
+        before = self.positions.get(place, 0)
+        if 0 <= offset < before:
+            self.intrusions.append(f"partition {place[1]} was set back from {before} to {offset}")
+        if offset >= 0:
+            self.positions[place] = offset
