@@ -26,7 +26,7 @@ ASLEEP_S = (TRANSACTION_S + 1.5, TRANSACTION_S + 8.0)
 BROKER_DOWN_S = (0.0, 2.0)
 BROKER_STOPPED_S = (0.3, 6.0)
 """Shorter than its own session of 9 s: one node that takes itself for dead is Kafka's own matter (KAFKA-20734)."""
-STORM_S = (4.0, 9.0)
+STORM_S = (6.0, 12.0)
 PLACES = ("before flush", "after flush", "before offsets", "after offsets", "before commit", "after commit")
 
 

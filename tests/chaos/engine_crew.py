@@ -34,7 +34,8 @@ class Crew:
         self, names: list[str], folder: Path, settings: Mapping[str, Any], dice: random.Random, journal: Journal
     ) -> None:
         self.zombies: list[Zombie] = []
-        self.ends: Counter[int] = Counter()
+        self.ends: Counter[str] = Counter()
+        """Exit codes, with the reason where one ended by itself."""
         self.unplanned: list[str] = []
         """Falls that came when nobody waited for them any more."""
         self._folder = folder
@@ -154,7 +155,8 @@ class Crew:
                 sleep(LOOK_S)
             if life.code is None:
                 life.kill()
-            self.ends[life.wait(GONE_WITHIN_S)] += 1
+            life.wait(GONE_WITHIN_S)
+            self.ends[life.end] += 1
 
     def last_words(self) -> str:
         """The end of each log, for whoever has waited in vain."""
@@ -194,8 +196,8 @@ class Crew:
 
     def _bury(self, life: Life) -> None:
         code = life.wait(0)
-        self.ends[code] += 1
-        self._journal.note(f"{life.name} has ended with {code}")
+        self.ends[life.end] += 1
+        self._journal.note(f"{life.name} has ended with {life.end}")
         if code == -signal.SIGKILL and not life.is_struck:
             self.unplanned.append(life.fall)
         if code < 0 and code not in ENDS and life.leaves_at is None:

@@ -174,7 +174,7 @@ class EngineField:
         """Reads what has become of every event and judges it."""
         seen = read_seen(self.config, self.writes, self.letters, self.changelog)
         woken, fenced = self._fenced
-        ends = ", ".join(f"{count} with {code}" for code, count in sorted(self.crew.ends.items()))
+        ends = ", ".join(f"{count} with {end}" for end, count in sorted(self.crew.ends.items()))
         return Tally.of(
             scenario,
             judge_engine(self.stream.published, self.stream.poison, seen),
@@ -182,13 +182,13 @@ class EngineField:
             records=len(self.stream.published),
             zombies_woken=woken,
             zombies_fenced=fenced,
-            intrusions=len(self.group.intrusions),
+            intrusions=len(self.group.committed.setbacks),
             longest_recovery_s=round(self.recovery.longest_s, 1),
             seconds=round(monotonic() - self._began, 1),
             notes=(
                 f"{self.plan}; {len(seen.letters)} dead letters; workers ended: {ends}",
                 f"recovery: half within {self.recovery.median_s:.1f} s, longest after: {self.recovery.longest_of}",
-                *self.group.intrusions,
+                *self.group.committed.setbacks,
             ),
         )
 

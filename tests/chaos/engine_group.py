@@ -31,16 +31,30 @@ def shorten_session(config: Mapping[str, Any], group: str, session_s: float) -> 
         done.result(FIRST_ANSWER_S)
 
 
+class Committed:
+    """How far a group is, and whether anybody ever set it back: a worker that slept, and did not know."""
+
+    def __init__(self) -> None:
+        self.positions: dict[tuple[str, int], int] = {}
+        self.setbacks: list[str] = []
+
+    def see(self, place: tuple[str, int], offset: int) -> None:
+        """The offset is committed now; a negative one says that none is."""
+        if offset < 0:
+            return
+        before = self.positions.get(place, 0)
+        if offset < before:
+            self.setbacks.append(f"partition {place[1]} was set back from {before} to {offset}")
+        self.positions[place] = offset
+
+
 class GroupView:
     """Asked again and again; while Kafka does not answer, what it said last stands. Use as a context manager."""
 
     def __init__(self, config: Mapping[str, Any], group: str, topic: str, partitions: int) -> None:
-        self.positions: dict[tuple[str, int], int] = {}
-        """Committed offsets."""
+        self.committed = Committed()
         self.holders: dict[str, frozenset[int]] = {}
         """The partitions of each member, by its `client.id`."""
-        self.intrusions: list[str] = []
-        """Times that a committed offset went back."""
         self._group = group
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
         # A read_committed client would wait for the end of a dead worker's transaction.
@@ -54,6 +68,11 @@ class GroupView:
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
+    @property
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Committed offsets."""
+        return self.committed.positions
+
     def look(self) -> bool:
         """How far the group is. False while Kafka does not answer."""
         try:
@@ -61,7 +80,7 @@ class GroupView:
         except KafkaException:
             return False
         for place in found:
-            self._moved((place.topic, place.partition), place.offset)
+            self.committed.see((place.topic, place.partition), place.offset)
         return True
 
     def look_at_members(self) -> bool:
@@ -84,10 +103,3 @@ class GroupView:
         except KafkaException:
             return None
         return {(place.topic, place.partition): end for place, end in zip(self._places, found, strict=True)}
-
-    def _moved(self, place: tuple[str, int], offset: int) -> None:
-        before = self.positions.get(place, 0)
-        if 0 <= offset < before:
-            self.intrusions.append(f"partition {place[1]} was set back from {before} to {offset}")
-        if offset >= 0:
-            self.positions[place] = offset

@@ -16,7 +16,8 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[2]
 SESSION_S = 3.0
 """After so long without a sign of life a worker has lost its partitions."""
-LOST = ("were given to others without a word", "the worker ends, to be started again")
+ENDS = "the worker ends, to be started again: "
+LOST = ("were given to others without a word", ENDS)
 """What one says that was asleep for too long. Nobody tells it but Kafka."""
 
 
@@ -43,6 +44,7 @@ class Life:
         """When it was asked to end."""
         self.fall = ""
         """How it is going to fall over by itself: `kill before commit`."""
+        self._app = settings["app"]
         self._log = folder / f"{self.name}.log"
         self._arms = folder / f"{self.name}.arms"
         engine = {**settings["engine"], "client": {"client.id": self.name}}
@@ -107,6 +109,13 @@ class Life:
     def wait(self, within_s: float) -> int:
         """Its exit code. Raises TimeoutExpired."""
         return self._process.wait(within_s)
+
+    @property
+    def end(self) -> str:
+        """Its exit code, and the reason where it gave one."""
+        _, _, reason = self.log().rpartition(ENDS)
+        because = reason.partition("\n")[0].partition(":")[0].replace(f"{self._app}-{self.worker}", "its id").strip()
+        return f"{self.code} ({because})" if self.code == os.EX_TEMPFAIL else str(self.code)
 
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
