@@ -131,6 +131,10 @@ class Crew:
         return name in self._lives
 
     @property
+    def has_sleepers(self) -> bool:
+        return any(life.sleep is not None for life in [*self._lives.values(), *self._ghosts])
+
+    @property
     def is_well(self) -> bool:
         """All are up, nobody sleeps."""
         return (

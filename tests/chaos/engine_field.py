@@ -154,7 +154,8 @@ class EngineField:
         self.agenda.do_due()
         if self.group.look():
             self.recovery.see(self.group.positions, monotonic())
-            self.group.look_at_members()
+            if self.crew.has_sleepers:
+                self.group.look_at_members()
         self.stream.is_paused = self._behind() > MOST_BEHIND_EVENTS
         self.crew.tend(self.group.holders)
         while self.crew.unplanned:

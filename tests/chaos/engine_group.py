@@ -16,6 +16,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 ANSWER_S = 2.0
 FIRST_ANSWER_S = 30.0
+LATE_S = 30.0
+"""For whoever has just answered."""
 
 
 def shorten_session(config: Mapping[str, Any], group: str, session_s: float) -> None:
@@ -86,9 +88,10 @@ class GroupView:
     def look_at_members(self) -> bool:
         """Who has what. False while Kafka does not answer."""
         try:
-            asked = self._admin.describe_consumer_groups([self._group], request_timeout=ANSWER_S)
-            described = asked[self._group].result(2 * ANSWER_S)
-        except (KafkaException, TimeoutError):
+            self._admin.list_topics(timeout=ANSWER_S)  # a question about a group that cannot be sent may abort us
+            asked = self._admin.describe_consumer_groups([self._group], request_timeout=LATE_S)
+            described = asked[self._group].result()
+        except KafkaException:
             return False
         self.holders = {
             member.client_id: frozenset(place.partition for place in member.assignment.topic_partitions)
