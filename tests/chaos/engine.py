@@ -49,24 +49,24 @@ class Engine:
 
 
 def _kinds(field: EngineField, dice: random.Random) -> list[tuple[int, Callable[[], Fault | None]]]:
-    crew, group = field.crew, field.group
+    crew = field.crew
 
     def falls(action: str) -> Fault:
         place = dice.choice(PLACES)
         name = f"worker {action} {place.partition(' ')[0]} {place.partition(' ')[2]}"
-        return Act(name, lambda: crew.fall(group.holders, action, place, dice.uniform(*ASLEEP_S)))
+        return Act(name, lambda: crew.fall(action, place, dice.uniform(*ASLEEP_S)))
 
     def stopped() -> Fault:
         for_s = math.exp(dice.uniform(*map(math.log, STOPPED_S)))  # as many short as long ones
-        return Act("worker stopped", lambda: crew.stop(group.holders, for_s))
+        return Act("worker stopped", lambda: crew.stop(for_s))
 
     storms = count(1)
     return [
-        (4, lambda: Act("worker killed", lambda: crew.kill(group.holders))),
+        (4, lambda: Act("worker killed", crew.kill)),
         (4, partial(falls, "kill")),
         (4, partial(falls, "stop")),
         (3, stopped),
-        (1, lambda: Act("worker replaced", lambda: crew.replace(group.holders, dice.uniform(*ASLEEP_S)))),
+        (1, lambda: Act("worker replaced", lambda: crew.replace(dice.uniform(*ASLEEP_S)))),
         (2, lambda: _storm(field, next(storms), dice)),
         (1, lambda: Act("broker killed", lambda: field.broker.kill(dice.uniform(*BROKER_DOWN_S)), field.broker.is_up)),
         (

@@ -12,11 +12,9 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from tests.chaos.engine_life import SESSION_S, Life, Zombie
+from tests.chaos.engine_life import NONE, SESSION_S, Life, Zombie
 from tests.chaos.journal import Journal
 
-Holders = Mapping[str, frozenset[int]]
-"""The partitions of each life, by its name."""
 FALLS_WITHIN_S = 5.0
 LEAVES_WITHIN_S = 30.0
 SHARE = 0.2
@@ -49,38 +47,38 @@ class Crew:
         self._ghosts: list[Life] = []
         """Those that sleep while a successor has their name."""
 
-    def kill(self, holders: Holders) -> bool:
+    def kill(self) -> bool:
         """kill -9 of one that is at work."""
-        life = self._one(holders)
+        life = self._one()
         if life is not None:
             life.kill()
-            self._journal.note(f"{life.name} is killed, it has {sorted(holders[life.name])}")
+            self._journal.note(f"{life.name} is killed, it has {sorted(life.places)}")
         return life is not None
 
-    def stop(self, holders: Holders, for_s: float) -> bool:
+    def stop(self, for_s: float) -> bool:
         """SIGSTOP of one that is at work, if another one is up."""
-        life = self._one(holders)
+        life = self._one()
         if life is None or self._up() < 2:
             return False
-        life.stop(for_s, holders[life.name])
-        self._journal.note(f"{life.name} is stopped for {for_s:.1f} s, it has {sorted(holders[life.name])}")
+        life.stop(for_s)
+        self._journal.note(f"{life.name} is stopped for {for_s:.1f} s, it has {sorted(life.places)}")
         return True
 
-    def replace(self, holders: Holders, for_s: float) -> bool:
+    def replace(self, for_s: float) -> bool:
         """SIGSTOP of one that is at work, and its successor comes while it sleeps: on another machine, as it were."""
-        life = self._one(holders)
+        life = self._one()
         if life is None:
             return False
-        life.stop(for_s, holders[life.name])
+        life.stop(for_s)
         self._ghosts.append(life)
         self._homes[life.worker] += 1
         self._lives[life.worker] = self._begin(life.worker)
         self._journal.note(f"{life.name} is stopped for {for_s:.1f} s and replaced")
         return True
 
-    def fall(self, holders: Holders, action: str, place: str, for_s: float) -> bool:
+    def fall(self, action: str, place: str, for_s: float) -> bool:
         """One that is at work kills or stops itself in the middle of a commit; waits a moment until it has."""
-        life = self._one(holders)
+        life = self._one()
         if life is None:
             return False
         life.arm(action, place, SHARE)
@@ -88,7 +86,7 @@ class Crew:
         while life.code is None and not life.is_stopped and monotonic() < deadline:
             sleep(LOOK_S)
         if life.is_stopped:
-            life.sleeps(for_s, holders[life.name])
+            life.sleeps(for_s)
         has_fallen = life.is_stopped or life.code == -signal.SIGKILL
         life.is_struck = life.code == -signal.SIGKILL
         self._journal.note(f"{life.name}: {life.fall}, {f'for {for_s:.1f} s' if has_fallen else 'but not yet'}")
@@ -105,22 +103,23 @@ class Crew:
             life.leave()
             self._journal.note(f"{life.name} leaves")
 
-    def tend(self, holders: Holders) -> None:
-        """To be called again and again."""
+    def tend(self, *, begins: bool) -> None:
+        """To be called again and again. The dead come again if it `begins`: while Kafka is away they would only take
+        the processor's time from its start."""
         for name, life in list(self._lives.items()):
             if life.code is not None:
                 self._bury(life)
                 del self._lives[name]
-                if name in self._stays:
-                    self._lives[name] = self._begin(name)
             else:
-                self._look_at(life, partial(self._is_outrun, life, holders))
+                self._look_at(life, partial(self._is_outrun, life))
+        for name in [name for name in sorted(self._stays - self._lives.keys()) if begins]:
+            self._lives[name] = self._begin(name)
         for ghost in list(self._ghosts):
             if ghost.code is not None:
                 self._bury(ghost)
                 self._ghosts.remove(ghost)
             else:
-                self._look_at(ghost, partial(self._has_successor, ghost, holders))
+                self._look_at(ghost, partial(self._has_successor, ghost))
 
     def fenced(self) -> tuple[int, int]:
         """Of the zombies that lived long enough to notice anything: how many, and how many left the work."""
@@ -131,15 +130,9 @@ class Crew:
         return name in self._lives
 
     @property
-    def has_sleepers(self) -> bool:
-        return any(life.sleep is not None for life in [*self._lives.values(), *self._ghosts])
-
-    @property
     def is_well(self) -> bool:
         """All are up, nobody sleeps."""
-        return (
-            all(life.is_up for life in [*self._lives.values(), *self._ghosts]) and not self._lives.keys() - self._stays
-        )
+        return self._lives.keys() == self._stays and all(life.is_up for life in [*self._lives.values(), *self._ghosts])
 
     def calm(self) -> None:
         """Nobody falls over any more by itself: those that still might are killed."""
@@ -166,8 +159,8 @@ class Crew:
         """The end of each log, for whoever has waited in vain."""
         return "\n".join(f"{life.name}:\n{life.log()[-3000:]}" for life in [*self._lives.values(), *self._ghosts])
 
-    def _one(self, holders: Holders) -> Life | None:
-        found = [life for life in self._lives.values() if life.is_up and not life.fall and holders.get(life.name)]
+    def _one(self) -> Life | None:
+        found = [life for life in self._lives.values() if life.is_up and not life.fall and life.places]
         return self._dice.choice(found) if found else None
 
     def _up(self) -> int:
@@ -185,18 +178,21 @@ class Crew:
             life.fall = ""
             life.wake()
         elif life.fall and life.is_stopped:
-            life.sleeps(SESSION_S, frozenset())
+            life.sleeps(SESSION_S)
             self.unplanned.append(life.fall)
         elif life.leaves_at is not None and now - life.leaves_at > LEAVES_WITHIN_S:
             self._journal.note(f"{life.name} does not leave, and is killed")
             life.kill()
 
-    def _is_outrun(self, life: Life, holders: Holders) -> bool:
-        others = frozenset[int]().union(*(places for name, places in holders.items() if name != life.name))
+    def _is_outrun(self, life: Life) -> bool:
+        others = NONE.union(
+            *(other.places for other in self._lives.values() if other is not life and other.sleep is None)
+        )
         return life.sleep is not None and life.sleep.places <= others
 
-    def _has_successor(self, ghost: Life, holders: Holders) -> bool:
-        return bool(holders.get(self._lives[ghost.worker].name))
+    def _has_successor(self, ghost: Life) -> bool:
+        successor = self._lives.get(ghost.worker)
+        return successor is not None and bool(successor.places)
 
     def _bury(self, life: Life) -> None:
         code = life.wait(0)

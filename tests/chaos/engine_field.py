@@ -134,7 +134,6 @@ class EngineField:
 
     def strike(self, fault: Fault) -> bool:
         """Counts it if it finds something to strike at."""
-        self.group.look_at_members()
         if not fault.strike():
             return False
         self._struck(fault.name, fault.is_over)
@@ -154,10 +153,8 @@ class EngineField:
         self.agenda.do_due()
         if self.group.look():
             self.recovery.see(self.group.positions, monotonic())
-            if self.crew.has_sleepers:
-                self.group.look_at_members()
         self.stream.is_paused = self._behind() > MOST_BEHIND_EVENTS
-        self.crew.tend(self.group.holders)
+        self.crew.tend(begins=self.broker.is_up())
         while self.crew.unplanned:
             self._struck(self.crew.unplanned.pop(), lambda: True)
 

@@ -1,4 +1,8 @@
-"""What Kafka says of the workers' group: how far it is, and which worker has which partition."""
+"""What Kafka says of the workers' group: how far it is.
+
+Not who is in it: asking the library's admin client while a broker is away may abort the process, or never end
+(https://github.com/confluentinc/librdkafka/issues/4605).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 ANSWER_S = 2.0
 FIRST_ANSWER_S = 30.0
-LATE_S = 30.0
-"""For whoever has just answered."""
 
 
 def shorten_session(config: Mapping[str, Any], group: str, session_s: float) -> None:
@@ -55,14 +57,10 @@ class GroupView:
 
     def __init__(self, config: Mapping[str, Any], group: str, topic: str, partitions: int) -> None:
         self.committed = Committed()
-        self.holders: dict[str, frozenset[int]] = {}
-        """The partitions of each member, by its `client.id`."""
-        self._group = group
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
         # A read_committed client would wait for the end of a dead worker's transaction.
         own = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
         self._consumer = Consumer({**config, **own})
-        self._admin = AdminClient(dict(config))
 
     def __enter__(self) -> Self:
         return self
@@ -83,20 +81,6 @@ class GroupView:
             return False
         for place in found:
             self.committed.see((place.topic, place.partition), place.offset)
-        return True
-
-    def look_at_members(self) -> bool:
-        """Who has what. False while Kafka does not answer."""
-        try:
-            self._admin.list_topics(timeout=ANSWER_S)  # a question about a group that cannot be sent may abort us
-            asked = self._admin.describe_consumer_groups([self._group], request_timeout=LATE_S)
-            described = asked[self._group].result()
-        except KafkaException:
-            return False
-        self.holders = {
-            member.client_id: frozenset(place.partition for place in member.assignment.topic_partitions)
-            for member in described.members
-        }
         return True
 
     def ends(self) -> dict[tuple[str, int], int] | None:

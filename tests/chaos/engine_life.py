@@ -16,6 +16,7 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[2]
 SESSION_S = 3.0
 """After so long without a sign of life a worker has lost its partitions."""
+NONE = frozenset[int]()
 ENDS = "the worker ends, to be started again: "
 LOST = ("were given to others without a word", ENDS)
 """What one says that was asleep for too long. Nobody tells it but Kafka."""
@@ -46,12 +47,19 @@ class Life:
         """How it is going to fall over by itself: `kill before commit`."""
         self._app = settings["app"]
         self._log = folder / f"{self.name}.log"
-        self._arms = folder / f"{self.name}.arms"
+        self._arms, self._places = folder / f"{self.name}.arms", folder / f"{self.name}.places"
         engine = {**settings["engine"], "client": {"client.id": self.name}}
         own = {"member": worker, "datadir": str(folder / datadir), "engine": engine}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.engine_worker", json.dumps({**settings, **own}), str(self._arms)],
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.chaos.engine_worker",
+                    json.dumps({**settings, **own}),
+                    self._arms,
+                    self._places,
+                ],
                 cwd=folder,
                 env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
                 stdin=subprocess.DEVNULL,
@@ -71,6 +79,11 @@ class Life:
         return self.sleep is None and not self.is_struck and self.leaves_at is None and self.code is None
 
     @property
+    def places(self) -> frozenset[int]:
+        """The partitions that it has, as it says itself: nothing once it is dead."""
+        return frozenset(json.loads(self._places.read_text())) if self._places.exists() and self.code is None else NONE
+
+    @property
     def is_stopped(self) -> bool:
         try:
             stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
@@ -88,13 +101,13 @@ class Life:
         self.leaves_at = monotonic()
         self._process.terminate()
 
-    def stop(self, for_s: float, places: frozenset[int]) -> None:
+    def stop(self, for_s: float) -> None:
         self._process.send_signal(signal.SIGSTOP)
-        self.sleeps(for_s, places)
+        self.sleeps(for_s)
 
-    def sleeps(self, for_s: float, places: frozenset[int]) -> None:
+    def sleeps(self, for_s: float) -> None:
         """It has stopped."""
-        self.sleep = Sleep(monotonic(), monotonic() + for_s, places)
+        self.sleep = Sleep(monotonic(), monotonic() + for_s, self.places)
 
     def wake(self) -> None:
         self.sleep = None
