@@ -51,6 +51,8 @@ FOR_DEVELOPMENT: Final = {
     "share.coordinator.state.topic.num.partitions": "4",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.min.heartbeat.interval.ms": "250",
     # A killed worker's open transaction holds readers up until it is aborted.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     # The default's 128 MB is a quarter of the heap.

@@ -1,4 +1,4 @@
-"""The stack's Kafka broker as something that is killed and started again."""
+"""The stack's Kafka broker as something that is killed and started again, or stopped and woken."""
 
 from __future__ import annotations
 
@@ -35,9 +35,23 @@ class Broker:
         self._starting.start()
         return True
 
+    def stop(self, for_s: float) -> bool:
+        """SIGSTOP; a thread of its own wakes it after `for_s`. False while it is down or asleep from the last time."""
+        if not self.is_up():
+            return False
+        process = psutil.Process(self._pid)
+        process.suspend()
+        self._starting = Thread(target=self._wake, args=(process, for_s), name="broker-wake", daemon=True)
+        self._starting.start()
+        return True
+
     def is_up(self) -> bool:
         """Whether it answers."""
         return self._starting is None or not self._starting.is_alive()
+
+    def _wake(self, process: psutil.Process, after_s: float) -> None:
+        sleep(after_s)
+        process.resume()
 
     def _start(self, down_s: float) -> None:
         sleep(down_s)

@@ -74,6 +74,8 @@ class Verdict:
     """Seen, but nobody published it, or not with this key and number."""
     withheld: tuple[Mark, ...] = ()
     """Waiting, though the target refuses neither it nor an earlier one of its key."""
+    miscounted: tuple[Mark, ...] = ()
+    """Counted otherwise than the events of their key add up to."""
     repeats: int = field(default=0, compare=False)
     """How many allowed repeats there were. No defect."""
 

@@ -36,6 +36,7 @@ class Tally:
     aborted_read: int = 0
     invented: int = 0
     withheld: int = 0
+    miscounted: int = 0
     zombies_woken: int = 0
     """Workers that were stopped until another one had their work, and then went on."""
     zombies_fenced: int = 0

@@ -98,10 +98,16 @@ class Account:
         self.commits.acknowledged()
         return counted
 
-    def begin(self, message: Any) -> None:
-        """An agent takes it. A deferred one writes nothing before it is done, so nobody has to wait for it."""
-        if message.tp not in self.flights.deferred:
-            self.hands.take(message)
+    def begin(self, message: Any) -> bool:
+        """An agent takes it. False while a commit is made that has not waited for it, for its partition is to be left:
+        what it wrote would be committed without its offset, so it is dropped, and read again by whoever has it then.
+        A deferred one writes nothing before it is done, so nobody has to wait for it."""
+        if message.tp in self.flights.deferred:
+            return True
+        if not self.commits.takes_on:
+            return False
+        self.hands.take(message)
+        return True
 
     def advanced(self, tp: TP, records: int) -> None:
         """So many records of the batch at hand are done: it is not acknowledged yet, and does not stand still."""

@@ -30,6 +30,10 @@ class AtLeastOnce:
     def room(self) -> int:
         return 1 << 30
 
+    @property
+    def takes_on(self) -> bool:
+        return True
+
     async def has_room(self) -> None: ...
 
     async def opened(self) -> None: ...

@@ -36,6 +36,11 @@ class ExactlyOnce:
         """How many events may be delivered now."""
         return self.epoch.room
 
+    @property
+    def takes_on(self) -> bool:
+        """Whether an event may be begun: what it writes belongs to a transaction that waits for it."""
+        return self.epoch.phase in {Phase.OPEN, Phase.CLOSING}
+
     async def has_room(self) -> None:
         """Closes an epoch that is full, and waits for the next one."""
         while not self.epoch.room:

@@ -66,7 +66,8 @@ class Intake:
             return self._skipped, None  # it was dropped meanwhile, and is read again by whoever has its partition
         tp, offset = message.tp, message.offset
         if message.topic in self._acking_topics and not message.acked:
-            self._begin(message)
+            if not self._begin(message):
+                return self._skipped, None
             if not message.tracked:
                 message.tracked = True
                 stream._on_message_in(tp, offset, message)

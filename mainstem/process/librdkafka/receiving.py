@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -117,7 +118,12 @@ class Consumer(BaseConsumer):
     # What agents and steps do with it.
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        await self._delivery.run(lambda: self._stopped.is_set() or fetcher._stopped.is_set(), self._may_flow)
+        """Faust's fetcher takes its own end for a crash while the group divides its partitions anew."""
+        try:
+            await self._delivery.run(lambda: self._stopped.is_set() or fetcher._stopped.is_set(), self._may_flow)
+        except asyncio.CancelledError:
+            if not fetcher._stopped.is_set():
+                raise
 
     async def _may_flow(self) -> None:
         if not self.flow_active:

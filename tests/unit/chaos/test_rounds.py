@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def test_faults_are_divided_as_in_the_dose_of_the_tests_and_none_is_left_out() -
     each = {name: [one.faults for one in planned if one.scenario.name == name] for name in ("large", "small")}
     assert each == {"large": [40] * 10, "small": [10] * 10}
     assert sum(one.faults for one in rounds(SCENARIOS, 333, seed=1)) >= 333
+
+
+def test_a_scenario_may_have_another_share_of_a_campaign_than_of_the_tests() -> None:
+    planned = rounds([*SCENARIOS, (Named("long"), Entry("some.long", 5, share=50))], 500, seed=1)
+    each = Counter(one.scenario.name for one in planned for _ in range(one.faults))
+    assert each == {"large": 200, "small": 50, "long": 250}
+    assert max(one.faults for one in planned if one.scenario.name == "long") == 5
 
 
 def test_scenarios_take_turns() -> None:

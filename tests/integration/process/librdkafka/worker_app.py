@@ -57,6 +57,9 @@ class Settings:
     is_named: bool = True
     fault: tuple[str, str, float] | None = None
     """Where, `kill` or `stop`, and at which share of the calls: 0.3 is one of the first three."""
+    session_s: float = 6.0
+    takes_s: float = 0.005
+    """An event of `batches`: slow enough for commits to come in the middle of a batch."""
     observes: bool = False
     """Writes what the engine tells, and how far the worker is, into `datadir/told.ndjson`."""
     engine: dict[str, Any] = field(default_factory=dict)
@@ -151,7 +154,7 @@ def build(settings: Settings) -> App:
         store=settings.store,
         datadir=settings.datadir,
         broker_commit_interval=0.2,
-        broker_session_timeout=6.0,
+        broker_session_timeout=settings.session_s,
         topic_partitions=3,
         engine=EngineOptions(member=settings.member if settings.is_named else None, **observed, **settings.engine),
     )
@@ -236,7 +239,7 @@ def _batches(app: App, settings: Settings) -> None:
     async def copy(messages: Sequence[Any]) -> Batch:
         made = []
         for message in messages:
-            await asyncio.sleep(0.005)  # slow enough for commits to come in the middle of a batch
+            await asyncio.sleep(settings.takes_s)
             if json.loads(message.value()).get("endless") and not settings.endures:
                 await asyncio.Event().wait()
             made.append(Written(settings.writes, message.key(), message.value()))

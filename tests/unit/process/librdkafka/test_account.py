@@ -47,6 +47,17 @@ def opened(**options: Any) -> tuple[Account, Told, list[Any]]:
     return account, told, written
 
 
+def test_an_event_is_not_begun_while_a_commit_does_not_wait_for_it_unless_it_leaves_nothing_before_its_end() -> None:
+    account, _, _ = opened()
+    late, early = message(account, 0, b""), message(account, 1, b"")
+    assert account.begin(early)
+    account.commits = cast(Any, SimpleNamespace(takes_on=False))
+    assert not account.begin(late)
+    assert list(account.hands._open) == [early]
+    account.flights.deferred.add(ORDERS)
+    assert account.begin(late)
+
+
 def message(account: Account, offset: int, value: Any) -> Any:
     generation = account.flights.generation
     return ConsumerMessage("orders", 3, offset, 0.0, 0, {}, b"k", value, None, tp=ORDERS, generation_id=generation)

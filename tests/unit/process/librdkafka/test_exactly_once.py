@@ -32,6 +32,7 @@ class Worker:
         self.aborts: list[str] = []
         self.rewinds = 0
         self.ends: list[str] = []
+        self.took_on: list[bool] = []
         transactions = SimpleNamespace(is_open=True, commit=self._commit, abort=self._abort)
         self.producer: Any = SimpleNamespace(transactions=transactions, ends=self._ends)
         self.epochs = ExactlyOnce(cast(Any, self))
@@ -63,6 +64,7 @@ class Worker:
 
     async def _commit(self, offsets: Mapping[TP, int], group: Any) -> Told:
         self.producer.transactions.is_open = False
+        self.took_on.append(self.epochs.takes_on)
         return self.told
 
     async def _ends(self, changelogs: Sequence[TP]) -> Mapping[TP, int]:
@@ -94,6 +96,15 @@ async def test_partitions_are_left_with_what_is_done_and_without_waiting_for_wha
     worker.done(0)
     assert await worker.epochs.settle()
     assert worker.commits[0][0] == {ORDERS: 1}
+
+
+async def test_no_event_is_begun_while_a_commit_is_made_that_has_not_waited_for_it() -> None:
+    worker = Worker()
+    worker.done(0)
+    assert worker.epochs.takes_on
+    assert await worker.epochs.settle()
+    assert worker.took_on == [False]
+    assert worker.epochs.takes_on
 
 
 async def test_a_commit_that_waits_for_events_of_a_queue_which_is_dropped_meanwhile_goes_on() -> None:
