@@ -80,7 +80,7 @@ class Field:
     def start_together(self, *members: str) -> None:
         """And waits until each of them has partitions: of what is published then, each has something to do."""
         self.start(*members)
-        self.wait_until(lambda: self.sharing() == len(members))
+        self.tend_until(lambda: self.sharing() == len(members))
 
     def sharing(self) -> int:
         """Between how many workers the partitions are divided; 0 while some are with nobody, or nobody knows."""
