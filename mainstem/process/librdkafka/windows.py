@@ -21,8 +21,8 @@ class Ends:
         """The start of the youngest window: an event of that time, or a later one, was seen."""
         self._ending: dict[float, set[Window]] = {}
         self._order: list[float] = []
-        self._added: list[Window] = []
-        self._taken: list[Window] = []
+        self._done: list[tuple[Window, bool]] = []
+        """Since the last commit, in order: a window, and whether it was added, or taken."""
         for window in kept:
             self.add(window)
         self.keep()
@@ -31,7 +31,7 @@ class Ends:
         start, _ = window[1]
         self.latest_s = max(self.latest_s, start)
         if self._insert(window):
-            self._added.append(window)
+            self._done.append((window, True))
 
     def take(self, is_over: Callable[[float, float], bool]) -> list[Window]:
         """Those that are over, the earliest first, in a settled order; they are not kept any more.
@@ -41,20 +41,20 @@ class Ends:
         over: list[Window] = []
         while self._order and is_over(self._order[0], self.latest_s):
             over += sorted(self._ending.pop(heappop(self._order)), key=repr)
-        self._taken += over
+        self._done += [(window, False) for window in over]
         return over
 
     def keep(self) -> None:
         """What was done since the last commit is committed."""
-        self._added.clear()
-        self._taken.clear()
+        self._done.clear()
 
     def drop(self) -> None:
         """What was done since the last commit is aborted."""
-        for window in self._taken:
-            self._insert(window)
-        for window in self._added:
-            self._ending.get(window[1][1], set()).discard(window)
+        for window, was_added in reversed(self._done):  # a window may have been taken, and added anew since
+            if was_added:
+                self._ending.get(window[1][1], set()).discard(window)
+            else:
+                self._insert(window)
         self.keep()
 
     def _insert(self, window: Window) -> bool:

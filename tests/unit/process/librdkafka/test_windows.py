@@ -65,3 +65,12 @@ def test_a_window_ends_by_the_time_of_events() -> None:
     ends.add(window("b", 3))
     assert ends.take(is_over) == [window("a", 0)]
     assert ends.take(is_over) == []
+
+
+def test_a_window_that_was_told_and_opened_again_is_kept_when_both_are_aborted() -> None:
+    ends = Ends([window("a", 0), window("b", 3)])
+    for _ in range(2):
+        assert ends.take(is_over) == [window("a", 0)]
+        ends.add(window("a", 0))
+        ends.drop()
+    assert ends.take(is_over) == [window("a", 0)]
