@@ -59,6 +59,9 @@ class Work(Protocol):
     async def group(self) -> Any:
         """The member's metadata; taken anew for each commit, since its epoch moves silently."""
 
+    def drop_waiting(self) -> None:
+        """Drops what was delivered and has not begun."""
+
     async def rewind(self) -> None:
         """Drops what waits and reads again from the committed offsets."""
 

@@ -19,6 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
+FIRST = 250
+"""Events in a worker's first epoch: where each takes 10 ms it still ends in time, and six commits later it has 10,000.
+"""
+
 
 class Phase(StrEnum):
     """Of the worker's transaction."""
@@ -43,17 +47,22 @@ class Told(Enum):
 @dataclass
 class Pace:
     """How many events an epoch takes. A failure replays the epoch, so failures make it small: a burst of n records
-    that fail replays a few events n times, instead of all of a full epoch. Commits let it grow back."""
+    that fail replays a few events n times, instead of all of a full epoch. So do events that are slow, for the epoch
+    waits for them, and nobody knows at first how slow they are. Commits let it grow."""
 
     most: int
     size: int = 0
 
     def __post_init__(self) -> None:
-        self.size = self.size or self.most
+        self.size = self.size or min(self.most, FIRST)
 
     def failed(self, done_before: int) -> None:
         """An epoch failed after so many events: the next one ends there, or is a quarter as large."""
         self.size = max(1, min(self.size // 4, done_before or 1))
+
+    def was_slow(self, done: int) -> None:
+        """So many events were done in the time that an epoch may take: the next one has half as many."""
+        self.size = max(1, min(self.size, done) // 2 if done else self.size // 4)
 
     def committed(self) -> None:
         self.size = min(self.most, self.size * 2)
@@ -68,6 +77,13 @@ class Epoch:
         self._delivered = 0
         self._is_failed = False
         self._is_settling = False
+        self.is_cut = False
+        """What had not begun was dropped; once the rest is committed, it is to be delivered anew."""
+
+    @property
+    def takes_on(self) -> bool:
+        """Whether an event may be begun: the commit waits for it."""
+        return self.phase is Phase.OPEN or (self.phase is Phase.CLOSING and not self._is_short)
 
     @property
     def size(self) -> int:
@@ -105,6 +121,15 @@ class Epoch:
         self.close()
         self._is_settling = True
 
+    def cut(self, done: int) -> bool:
+        """It takes too long to wait for all that was delivered; so many are done. From now on it waits only for what
+        has begun, and the next epochs are smaller. False where it does so already."""
+        if self.phase is not Phase.CLOSING or self._is_short:
+            return False
+        self._is_settling = self.is_cut = True
+        self._pace.was_slow(done)
+        return True
+
     def fail(self, done_before: int = 0) -> None:
         """An event failed, with a part of its outputs and changes perhaps made: waits only for what has begun.
 
@@ -118,7 +143,12 @@ class Epoch:
 
     def is_quiet(self, *, outstanding: int, running: int) -> bool:
         """Whether the barrier is reached: `outstanding` were delivered and `running` begun, but not acknowledged."""
-        return running == 0 and (outstanding == 0 or self._is_failed or self._is_settling)
+        return running == 0 and (outstanding == 0 or self._is_short)
+
+    @property
+    def _is_short(self) -> bool:
+        """Only what has begun is waited for."""
+        return self._is_failed or self._is_settling
 
     def quiet(self, *, has_gap: bool) -> Phase:
         """The barrier is reached: COMMITTING or REWINDING."""
@@ -136,7 +166,8 @@ class Epoch:
         if self.phase is not Phase.COMMITTING:
             return self.phase
         if told is Told.COMMITTED:
-            self._pace.committed()
+            if not self.is_cut:
+                self._pace.committed()
             self._begin()
         else:
             self.phase = Phase.REWINDING if told is Told.REFUSED else Phase.ENDED
@@ -154,4 +185,4 @@ class Epoch:
         self.phase = Phase.OPEN
         self._delivered = 0
         self._is_failed = False
-        self._is_settling = False
+        self._is_settling = self.is_cut = False

@@ -11,6 +11,9 @@ from mainstem.process.librdkafka.commits import Watch, Work, changelog_ends, clo
 from mainstem.process.librdkafka.epoch import Epoch, Phase, Told
 from mainstem.process.librdkafka.transaction import ProducerFailed
 
+PATIENT = 0.25
+"""So much of the time that events have to finish a commit waits for those that have not even begun."""
+
 log = logging.getLogger(__name__)
 
 
@@ -39,7 +42,7 @@ class ExactlyOnce:
     @property
     def takes_on(self) -> bool:
         """Whether an event may be begun: what it writes belongs to a transaction that waits for it."""
-        return self.epoch.phase in {Phase.OPEN, Phase.CLOSING}
+        return self.epoch.takes_on
 
     async def has_room(self) -> None:
         """Closes an epoch that is full, and waits for the next one."""
@@ -112,6 +115,7 @@ class ExactlyOnce:
         await self._barrier()
         reason = "an event failed" if self.epoch.is_failed else "something was done beyond what was not"
         phase = self.epoch.quiet(has_gap=self._work.flights.has_gap or self._work.has_half_done)
+        is_cut = self.epoch.is_cut
         if phase is Phase.COMMITTING:
             reason = "Kafka refused it"
             phase = self.epoch.told(await self._commit())
@@ -124,15 +128,22 @@ class ExactlyOnce:
         elif phase is Phase.ENDED:
             self._end("another worker has its transactional id, or whether a commit was made is not known")
             return False
+        elif is_cut and reads_on:
+            await self._work.rewind()
         self._opened.set()
         return is_committed
 
     async def _barrier(self) -> None:
-        deadline = monotonic() + self._work.options.drain_s
+        """Waits for what the epoch waits for: before it cannot wait any longer, for less."""
+        drain_s = self._work.options.drain_s
+        deadline = monotonic() + drain_s
         while not self._is_quiet():
             left_s = deadline - monotonic()
+            if left_s <= drain_s * (1 - PATIENT) and self.epoch.cut(self._work.flights.done):
+                self._work.drop_waiting()
+                continue
             if left_s <= 0:
-                self._end(f"events have not finished for {self._work.options.drain_s:g} s")
+                self._end(f"events have not finished for {drain_s:g} s")
                 return
             self._changed.clear()
             with suppress(TimeoutError):

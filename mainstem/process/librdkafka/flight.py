@@ -116,6 +116,11 @@ class Flights(Generic[P]):
         committed = self._committed
         return {p: flight.mark for p, flight in self._flights.items() if flight.mark > committed[p]}
 
+    @property
+    def done(self) -> int:
+        """About how many events are done and not committed: offsets, some of which may be of no event."""
+        return sum(mark - self._committed[partition] for partition, mark in self.due().items())
+
     def waiting(self) -> dict[P, int]:
         """Up to where those partitions are committed that have events under way, done or not."""
         committed = self._committed

@@ -40,14 +40,14 @@ class EngineOptions:
     ahead_bytes: int = 64 << 20
     """The bytes of their values, at most (a batch more), of each of the two. The library's own queues have as much."""
     epoch_events: int = 10_000
-    """Exactly-once: events in one transaction, at most."""
+    """Exactly-once: events in one transaction, at most; fewer at first, and where they are slow or fail."""
     epoch_ms: int = 100
     """Exactly-once: how long after its first event a transaction is committed. Readers see outputs no earlier."""
     transaction_timeout_s: float = 10.0
     """A dead worker's transaction holds up its readers, and its successor, for that long; longer than `drain_s`."""
     drain_s: float = 8.0
     """How long events that have begun may take before a commit or a rebalance goes on: a worker whose events take
-    longer is started anew."""
+    longer is started anew. For those that have not begun a commit waits a quarter of it; they go into later ones."""
     stall_s: float = 60.0
     """How long events may be under way without a commit, or the event loop without an answer, before the worker is
     started anew. Longer than the slowest event takes; see also `App.pausing`."""

@@ -122,10 +122,14 @@ class Rebalance:
         self.void()
         await self._fetching.restart(self._flights.generation, starts, self._running)
 
+    def drop_waiting(self) -> None:
+        """What waits in the agents' queues. What one of two agents has done, and the other not, is still half done."""
+        self._app.flow_control.clear()
+
     def void(self) -> None:
         """What waits in the agents' queues, or was fetched before, counts no more."""
         self._app.consumer_generation_id = self._flights.generation
-        self._app.flow_control.clear()
+        self.drop_waiting()
         self._hands.drop()
         while (fetched := self._fetching.take()) is not None:
             self._fetching.done(fetched)

@@ -204,6 +204,9 @@ class Consumer(BaseConsumer):
     async def group(self) -> Any:
         return await self._fetching.ask(lambda client: client.consumer_group_metadata())
 
+    def drop_waiting(self) -> None:
+        self._rebalance.drop_waiting()
+
     async def rewind(self) -> None:
         await self._rebalance.rewind()
 

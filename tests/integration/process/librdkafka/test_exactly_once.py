@@ -82,6 +82,28 @@ def test_a_batch_that_waits_holds_up_no_commit_and_no_worker(make_field: MakeFie
     assert_in_order(field)
 
 
+@pytest.mark.parametrize("mode", ["async step", "agent"])
+def test_a_backlog_of_slow_events_makes_epochs_small_and_ends_no_worker(make_field: MakeField, mode: str) -> None:
+    """All that is delivered at first takes six times as long as a commit may wait for it."""
+    field = make_field(mode=mode, has_table=True, slow_s=0.02, engine={"drain_s": 1.0, "batch": 20})
+    field.publish(events(500))
+    field.start("w1")
+    field.run_until_done()
+    assert field.ends == {}, field.report()
+    assert_each_once(field, range(500))
+    assert_in_order(field)
+    assert_counts_exact(field, range(500))
+
+
+def test_a_backlog_that_only_one_of_two_agents_is_slow_with_ends_no_worker(make_field: MakeField) -> None:
+    field = make_field(mode="agents", engine={"drain_s": 0.5})
+    field.publish(events(1_000))
+    field.start("w1")
+    field.run_until_done()
+    assert field.ends == {}, field.report()
+    assert_each_once(field, [*range(1_000), *range(SECOND, SECOND + 1_000)])
+
+
 def test_a_worker_that_is_stopped_in_the_middle_leaves_its_table_as_far_as_its_events(make_field: MakeField) -> None:
     field = make_field(mode="agent", has_table=True, engine=SMALL_EPOCHS)
     field.publish(events(4_000))

@@ -58,6 +58,8 @@ class Settings:
     fault: tuple[str, str, float] | None = None
     """Where, `kill` or `stop`, and at which share of the calls: 0.3 is one of the first three."""
     session_s: float = 6.0
+    slow_s: float = 0.0
+    """What each event takes an agent, or an async step, besides."""
     takes_s: float = 0.005
     """An event of `batches`: slow enough for commits to come in the middle of a batch."""
     observes: bool = False
@@ -192,6 +194,8 @@ def _step(app: App, settings: Settings, counter: Counter) -> None:
         return event.with_value(made)
 
     async def count_async(event: Event, table: Any) -> Event:
+        if settings.slow_s:
+            await asyncio.sleep(settings.slow_s)
         return count(event, table)
 
     is_async = settings.mode == "async step"
@@ -214,6 +218,8 @@ def _agent(app: App, settings: Settings, counter: Counter) -> None:
         async for event in stream.events():
             if event.value.get("endless") and not settings.endures:
                 await asyncio.Event().wait()
+            if settings.slow_s:
+                await asyncio.sleep(settings.slow_s)
             await sink.send(key=event.key, value=counter.count(event.value))
             counter.judge(event.value)
 

@@ -35,7 +35,10 @@ class Worker(RuleBasedStateMachine):
     @rule()
     def start(self) -> None:
         self.queued -= 1
-        self.running += 1
+        if self.epoch.takes_on:
+            self.running += 1
+        else:
+            self.dropped += 1
 
     @precondition(lambda self: self.running)
     @rule()
@@ -54,6 +57,14 @@ class Worker(RuleBasedStateMachine):
     @rule()
     def its_time_is_over(self) -> None:
         self.epoch.close()
+
+    @rule()
+    def it_takes_too_long(self) -> None:
+        waited_for_all = self.epoch.phase is Phase.CLOSING and self.epoch.takes_on
+        assert self.epoch.cut(self.done) is waited_for_all
+        if waited_for_all:
+            self.drop()
+            assert not self.epoch.takes_on
 
     @rule()
     def stop(self) -> None:
@@ -133,7 +144,7 @@ def test_a_settling_epoch_does_not_wait_for_events_that_have_not_begun() -> None
 
 
 def test_n_poison_records_in_a_row_replay_few_events_and_the_epoch_grows_back() -> None:
-    pace, replayed = Pace(10_000), 0
+    pace, replayed = Pace(10_000, 10_000), 0
     for _ in range(20):
         replayed += pace.size
         pace.failed(done_before=0)
@@ -145,9 +156,23 @@ def test_n_poison_records_in_a_row_replay_few_events_and_the_epoch_grows_back() 
 
 
 def test_the_epoch_after_a_failure_ends_where_the_last_one_was_done() -> None:
-    pace = Pace(10_000)
+    pace = Pace(10_000, 10_000)
     pace.failed(done_before=300)
     assert pace.size == 300
+
+
+def test_a_worker_begins_with_small_epochs_that_grow_and_finds_how_many_slow_events_one_can_take() -> None:
+    """Of a fifth of a second each, where a commit waits for two seconds before it is cut."""
+    pace, most_done = Pace(10_000), 10
+    sizes = []
+    for _ in range(20):
+        sizes.append(pace.size)
+        if pace.size > most_done:
+            pace.was_slow(most_done)
+        else:
+            pace.committed()
+    assert sizes[0] == 250
+    assert set(sizes[1:]) == {5, 10, 20}
 
 
 def test_a_record_is_poison_when_it_failed_more_often_than_it_is_retried() -> None:

@@ -31,12 +31,16 @@ class Worker:
         self.commits: list[tuple[Mapping[TP, int], float, float]] = []
         self.aborts: list[str] = []
         self.rewinds = 0
+        self.dropped = asyncio.Event()
         self.ends: list[str] = []
         self.took_on: list[bool] = []
         transactions = SimpleNamespace(is_open=True, commit=self._commit, abort=self._abort)
         self.producer: Any = SimpleNamespace(transactions=transactions, ends=self._ends)
         self.epochs = ExactlyOnce(cast(Any, self))
-        for offset in range(3):
+        self.deliver(0, 3)
+
+    def deliver(self, first: int, count: int) -> None:
+        for offset in range(first, first + count):
             self.flights.deliver(ORDERS, offset, offset + 1)
             self.epochs.delivered(1)
 
@@ -59,8 +63,13 @@ class Worker:
     def aborted(self, reason: str) -> None:
         self.aborts.append(reason)
 
+    def drop_waiting(self) -> None:
+        assert not self.dropped.is_set(), "once is enough"
+        self.dropped.set()
+
     async def rewind(self) -> None:
         self.rewinds += 1
+        self.flights.rewind()
 
     async def _commit(self, offsets: Mapping[TP, int], group: Any) -> Told:
         self.producer.transactions.is_open = False
@@ -163,6 +172,46 @@ async def test_a_worker_whose_event_does_not_finish_in_time_ends() -> None:
     assert not await worker.epochs.commit()
     assert worker.ends[0] == "events have not finished for 0.05 s"
     assert worker.commits == []
+
+
+async def test_a_commit_does_not_wait_long_for_events_that_have_not_begun() -> None:
+    worker = Worker()
+    worker.options = EngineOptions(drain_s=0.2, ends=worker._end)
+    worker.done(0)
+    assert await worker.epochs.commit()
+    assert [offsets for offsets, _, _ in worker.commits] == [{ORDERS: 1}]
+    assert worker.dropped.is_set()
+    assert (worker.rewinds, worker.ends) == (1, [])
+    assert worker.flights.position(ORDERS) == 1
+
+
+async def test_a_commit_that_is_cut_short_waits_for_what_has_begun_and_lets_nothing_more_begin() -> None:
+    worker = Worker()
+    worker.options = EngineOptions(drain_s=2.0, ends=worker._end)
+    worker.in_hand = 1
+    commit = asyncio.create_task(worker.epochs.commit())
+    await worker.dropped.wait()
+    assert not worker.epochs.takes_on
+    assert not commit.done()
+    worker.in_hand = 0
+    worker.done(0)
+    assert await commit
+    assert worker.commits[0][0] == {ORDERS: 1}
+    assert (worker.rewinds, worker.ends) == (1, [])
+    assert worker.epochs.takes_on
+
+
+async def test_slow_events_make_epochs_small_and_quick_ones_let_them_grow() -> None:
+    worker = Worker()
+    worker.options = EngineOptions(drain_s=0.1, ends=worker._end)
+    worker.done(0)
+    worker.done(1)
+    await worker.epochs.commit()
+    assert worker.epochs.epoch.size == 1
+    worker.deliver(2, 1)
+    worker.done(2)
+    await worker.epochs.commit()
+    assert worker.epochs.epoch.size == 2
 
 
 async def test_an_epoch_of_nothing_is_not_committed() -> None:
