@@ -113,6 +113,10 @@ class TcpProxy:
 
     async def _refuse(self) -> None:
         if self._server is not None:
+            for listener in self._server.sockets:
+                # Whom asyncio has accepted but not yet made a transport for is left open when the server closes.
+                self._loop.remove_reader(listener.fileno())
+            await self._accepted()
             self._server.close()
             self._server = None
         await self._cut()
@@ -122,13 +126,16 @@ class TcpProxy:
         await self._cut()  # whoever came to its task only while the others were ended
 
     async def _cut(self) -> None:
-        for _ in range(ACCEPT_TURNS):
-            await asyncio.sleep(0)
+        await self._accepted()
         tasks = list(self._connections)
         for task, writer in self._connections.items():
             writer.transport.abort()
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _accepted(self) -> None:
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.tcp_proxy import HOST, TcpProxy, Way
 
 PATIENCE_S = 5.0
 SILENCE_S = 0.2
+REFUSALS = 200
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -119,3 +121,25 @@ def test_answers_that_are_held_back_arrive_when_they_are_let_go(proxy: TcpProxy)
         assert is_silent(connected)
         proxy.resume()
         assert connected.recv(4) == b"late"
+
+
+def knock(port: int, stopped: threading.Event) -> None:
+    while not stopped.is_set():
+        with suppress(OSError):
+            socket.create_connection((HOST, port), PATIENCE_S).close()
+
+
+def test_no_connection_is_left_open_by_a_refusal_that_comes_while_it_is_accepted(proxy: TcpProxy) -> None:
+    stopped = threading.Event()
+    callers = [threading.Thread(target=knock, args=(proxy.port, stopped)) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    try:
+        for _ in range(REFUSALS):
+            proxy.refuse()
+            proxy.resume()
+    finally:
+        stopped.set()
+        for caller in callers:
+            caller.join()
+    gc.collect()  # a connection that nobody closed warns here, and a warning is a failure
