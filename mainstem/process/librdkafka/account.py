@@ -117,6 +117,22 @@ class Account:
         """Of each partition that has events under way: up to where it is committed, and how far its batch is."""
         return {tp: (offset, self._within.get(tp, 0)) for tp, offset in self.flights.waiting().items()}
 
+    def leaves(self, message: Any) -> bool:
+        """Whether an agent has to leave a batch in its middle: a commit waits for what has begun, and for nothing else.
+        Not where others read it too: each of them would leave it at another record."""
+        return not self.commits.takes_on and self.hands.has_alone(message)
+
+    def left(self, message: Any, done: int) -> None:
+        """So many of a batch's records are done, and its agent has left the others: they are delivered anew. What comes
+        of the message's acknowledgement is those that are done."""
+        if not done:
+            self.give_up(message)
+            self.commits.acknowledged()
+            return
+        records = message.value
+        self.flights.split(message.tp, message.offset, records[done].offset(), message.generation_id)
+        message.value = records[:done]
+
     def is_current(self, message: Any) -> bool:
         """Whether its acknowledgement would count."""
         return bool(message.generation_id == self.flights.generation) and message.tp in self.flights

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from time import monotonic
 from typing import Any, NamedTuple, cast
 
@@ -15,6 +16,7 @@ from faust.types import TP
 
 from mainstem.process.librdkafka.blame import RecordFailed
 from mainstem.process.librdkafka.fetching import Message
+from mainstem.process.librdkafka.lanes import run_in_lanes
 from mainstem.process.librdkafka.now import Now, Place, current
 from mainstem.process.librdkafka.tables import Table
 
@@ -105,21 +107,26 @@ class StepRunner:
         async for records in stream:
             message = stream.current_event.message
             self._table = self._view(message.tp)
-            outputs = await self._outputs(message, records)
+            outputs, done = await self._outputs(message, records)
             write, topic = self._app.producer.write, self._step.writes
             for key, value, headers in outputs:
                 write(topic, key, value, -1, headers)
+            if done < len(records):
+                self._app.consumer.account.left(message, done)
 
-    async def _outputs(self, message: Any, records: Sequence[Message]) -> list[Output]:
+    async def _outputs(self, message: Any, records: Sequence[Message]) -> tuple[list[Output], int]:
+        """And of how many records they are: of all, unless a commit cannot wait for them."""
         if self._is_async and self._step.concurrency > 1:
             return await self._concurrent(message, records)
         outputs: list[Output] = []
-        poison = self._app.consumer.blame
+        poison, account = self._app.consumer.blame, self._app.consumer.account
         turn_s = monotonic() + TURN_S
-        for count, record in enumerate(records):
+        for done, record in enumerate(records):
             if monotonic() > turn_s:
-                self._app.consumer.account.advanced(message.tp, count)
+                account.advanced(message.tp, done)
                 await asyncio.sleep(0)
+                if account.leaves(message):
+                    return outputs, done
                 turn_s = monotonic() + TURN_S
             if poison and self._is_poison(message.tp, record):
                 continue
@@ -127,36 +134,32 @@ class StepRunner:
                 outputs += await self._async_once(record) if self._is_async else self._once(record)
             except Exception as error:  # noqa: BLE001 - the author's code: any error is the record's
                 outputs += await self._again(message, _Try(record, error))
-        return outputs
+        return outputs, len(records)
 
-    async def _concurrent(self, message: Any, records: Sequence[Message]) -> list[Output]:
-        """Keys beside each other, the records of one key one after the other; outputs in the order of the records."""
-        lanes: dict[bytes | None, list[int]] = {}
-        for index, record in enumerate(records):
-            lanes.setdefault(record.key(), []).append(index)
+    async def _concurrent(self, message: Any, records: Sequence[Message]) -> tuple[list[Output], int]:
+        """Outputs in the order of the records."""
+        account = self._app.consumer.account
         found: list[list[Output]] = [[] for _ in records]
-        done = 0
-        places = asyncio.Semaphore(self._step.concurrency)
+        finished = count(1)
 
-        async def lane(indexes: list[int]) -> None:
-            nonlocal done
-            for index in indexes:
-                async with places:
-                    found[index] = await self._lane_step(message, records[index])
-                done += 1
-                self._app.consumer.account.advanced(message.tp, done)
+        async def work(number: int) -> None:
+            found[number] = await self._lane_step(message, records[number])
+            account.advanced(message.tp, next(finished))
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for indexes in lanes.values():
-                    group.create_task(lane(indexes))
+            done = await run_in_lanes(
+                [record.key() for record in records],
+                work,
+                concurrency=self._step.concurrency,
+                leaves=lambda: account.leaves(message),
+            )
         except ExceptionGroup as failed:
             # Not except*: what is raised in its body comes out in a group again, in some versions of Python.
             first = next((one for one in failed.exceptions if isinstance(one, RecordFailed)), None)
             if first is None:
                 raise
             raise first from first.__cause__
-        return [output for outputs in found for output in outputs]
+        return [output for outputs in found for output in outputs], done
 
     async def _lane_step(self, message: Any, record: Message) -> list[Output]:
         if self._app.consumer.blame and self._is_poison(message.tp, record):

@@ -41,6 +41,20 @@ class Flight:
             self.mark = line.popleft()[1]
         return True
 
+    def split(self, first: int, at: int) -> bool:
+        """Of the span that begins at `first` only what lies before `at` will be acknowledged: the rest is a span of its
+        own, which stays open. False for what is not under way (any more)."""
+        if first not in self._open:
+            return False
+        place = next(place for place, span in enumerate(self._line) if span[0] == first)
+        _, after = self._line[place]
+        if not first < at < after:
+            raise ValueError(f"{at} is not within {first} to {after}")
+        self._line[place] = (first, at)
+        self._line.insert(place + 1, (at, after))
+        self._open.add(at)
+        return True
+
     @property
     def outstanding(self) -> int:
         """Spans that are delivered and not acknowledged."""
@@ -106,6 +120,12 @@ class Flights(Generic[P]):
             return False
         self._outstanding -= 1
         return True
+
+    def split(self, partition: P, first: int, at: int, generation: int) -> None:
+        """See `Flight.split`; nothing happens for what belongs to an earlier generation."""
+        flight = self._flights.get(partition)
+        if generation == self.generation and flight is not None and flight.split(first, at):
+            self._outstanding += 1
 
     @property
     def has_gap(self) -> bool:

@@ -40,6 +40,10 @@ class Hands:
         """All have acknowledged it."""
         self._open.pop(message, None)
 
+    def has_alone(self, message: Shared) -> bool:
+        """Whether only one agent reads it."""
+        return message in self._open and self._open[message][0] == 1
+
     def busy(self) -> int:
         """How many messages somebody is in the middle of."""
         return sum(self._is_busy(message, *counts) for message, counts in self._open.items())

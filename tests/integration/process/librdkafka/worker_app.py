@@ -59,7 +59,7 @@ class Settings:
     """Where, `kill` or `stop`, and at which share of the calls: 0.3 is one of the first three."""
     session_s: float = 6.0
     slow_s: float = 0.0
-    """What each event takes an agent, or an async step, besides."""
+    """What each event takes an agent or a step besides."""
     takes_s: float = 0.005
     """An event of `batches`: slow enough for commits to come in the middle of a batch."""
     observes: bool = False
@@ -193,6 +193,10 @@ def _step(app: App, settings: Settings, counter: Counter) -> None:
         counter.judge(event.value)
         return event.with_value(made)
 
+    def count_slowly(event: Event, table: Any) -> Event:
+        time.sleep(settings.slow_s)
+        return count(event, table)
+
     async def count_async(event: Event, table: Any) -> Event:
         if settings.slow_s:
             await asyncio.sleep(settings.slow_s)
@@ -206,7 +210,7 @@ def _step(app: App, settings: Settings, counter: Counter) -> None:
         decode=lambda raw: json.loads(raw or b"{}"),
         encode=lambda data: json.dumps(data).encode(),
         concurrency=4 if is_async else 1,
-    )(count_async if is_async else count)
+    )(count_async if is_async else count_slowly if settings.slow_s else count)
 
 
 def _agent(app: App, settings: Settings, counter: Counter) -> None:

@@ -34,6 +34,19 @@ class Told(Observer):
         self.letters.append((partition, offset))
 
 
+class Record:
+    """One of a batch."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    def __len__(self) -> int:
+        return 10
+
+    def offset(self) -> int:
+        return self._offset
+
+
 def opened(**options: Any) -> tuple[Account, Told, list[Any]]:
     told = Told()
     written: list[Any] = []
@@ -108,6 +121,39 @@ def test_a_batch_under_way_moves_on_with_each_record_and_counts_only_while_it_is
     assert account.waiting() == {ORDERS: (0, 1)}, "done, and not committed"
     account.committed({ORDERS: 3}, 0.0, 0.0)
     assert account.waiting() == {}
+
+
+def leaving(done: int, readers: int = 1) -> tuple[Account, Any]:
+    account, _, _ = opened()
+    batch: Any = [Record(offset) for offset in (0, 5, 9)]
+    shared = message(account, 0, batch)
+    shared.incref(readers)
+    account.delivered(shared, 10)
+    for _ in range(readers):
+        account.begin(shared)
+    account.commits = cast(Any, SimpleNamespace(takes_on=False, acknowledged=lambda: None))
+    if account.leaves(shared):
+        account.left(shared, done)
+    for _ in range(readers):
+        shared.ack(account)
+    return account, account.flights.due()
+
+
+def test_of_a_batch_that_was_left_what_is_done_may_be_committed_and_the_rest_stays_open() -> None:
+    account, due = leaving(done=2)
+    assert due == {ORDERS: 9}
+    assert (account.running(), account.flights.outstanding, account.flights.has_gap) == (0, 1, False)
+
+
+def test_of_a_batch_that_was_left_before_its_first_record_nothing_is_done() -> None:
+    account, due = leaving(done=0)
+    assert due == {}
+    assert (account.running(), account.flights.outstanding, account.flights.has_gap) == (0, 1, False)
+
+
+def test_a_batch_that_several_agents_read_is_finished() -> None:
+    _, due = leaving(done=2, readers=2)
+    assert due == {ORDERS: 10}
 
 
 def test_a_record_that_one_agent_gives_up_is_done_when_the_other_agents_are() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,12 +59,19 @@ class Place:
     written: list[tuple[Any, ...]] = field(default_factory=list)
     letters: list[tuple[int, str]] = field(default_factory=list)
     advances: list[int] = field(default_factory=list)
+    leaves_after: float = inf
+    """When so many advances were told, a commit cannot wait for what has not begun."""
+    left: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.blame: Blame[TP] = Blame(self.retries)
         self.engine = SimpleNamespace(retries=self.retries)
         self.producer = SimpleNamespace(write=lambda *record: self.written.append(record))
-        account = SimpleNamespace(advanced=lambda tp, records: self.advances.append(records))
+        account = SimpleNamespace(
+            advanced=lambda tp, records: self.advances.append(records),
+            leaves=lambda message: len(self.advances) >= self.leaves_after,
+            left=lambda message, done: self.left.append(done),
+        )
         self.consumer = SimpleNamespace(blame=self.blame, dead_letter=self._letter, account=account)
 
     def _letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:
@@ -233,3 +241,22 @@ async def test_records_of_keys_beside_each_other_tell_how_many_are_done() -> Non
     place = Place()
     await place.run(upper_later, [Record(n, b"a", f"k{n}".encode()) for n in range(5)], concurrency=2)
     assert place.advances == [1, 2, 3, 4, 5]
+
+
+async def test_a_step_leaves_its_batch_in_the_middle_for_a_commit_that_cannot_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batch, "TURN_S", 0.0)
+    place = Place(leaves_after=4)
+    await place.run(upper, [Record(n, f"v{n}".encode()) for n in range(10)])
+    assert place.left == [3]
+    assert place.values() == [b"V0", b"V1", b"V2"]
+
+
+async def test_keys_that_run_beside_each_other_leave_it_without_a_gap() -> None:
+    place = Place(leaves_after=7)
+    records = [Record(n, f"v{n}".encode(), b"busy" if n % 2 else f"k{n}".encode()) for n in range(40)]
+    await place.run(upper_later, records, concurrency=3)
+    [left] = place.left
+    assert 7 <= left < 40
+    assert place.values() == [f"V{n}".encode() for n in range(left)]

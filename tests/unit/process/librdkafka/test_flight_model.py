@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -64,6 +65,22 @@ class FlightsModel(RuleBasedStateMachine):
         if counts:
             self.ledgers[p].done.add(first)
 
+    @rule(pick=st.integers(0, 1000), share=st.floats(0, 1))
+    def split_anything_ever_sent(self, pick: int, share: float) -> None:
+        if not self.sent:
+            return
+        p, first, generation = self.sent[pick % len(self.sent)]
+        is_current = generation == self.flights.generation and p in self.ledgers
+        ledger = self.ledgers[p] if is_current else Ledger(0)
+        after = dict(ledger.spans).get(first, first)
+        at = first + 1 + int((after - first - 1) * share)
+        if is_current and first not in ledger.done and first < at < after:
+            self.flights.split(p, first, at, generation)
+            place = ledger.spans.index((first, after))
+            ledger.spans[place : place + 1] = [(first, at), (at, after)]
+        elif not is_current or first in ledger.done:
+            self.flights.split(p, first, first + 1, generation)
+
     @rule()
     def commit(self) -> None:
         due = self.flights.due()
@@ -117,6 +134,26 @@ def test_the_watermark_stops_before_what_is_not_done() -> None:
     assert (flight.mark, flight.has_gap, flight.outstanding) == (11, True, 1)
     assert flight.acknowledge(11)
     assert (flight.mark, flight.has_gap, flight.outstanding) == (16, False, 0)
+
+
+def test_what_was_split_off_is_not_done_until_it_is_delivered_anew() -> None:
+    flight = Flight(10)
+    flight.deliver(10, 20)
+    flight.deliver(20, 30)
+    assert flight.split(10, 14)
+    assert flight.acknowledge(10)
+    assert (flight.mark, flight.has_gap) == (14, False)
+    assert flight.acknowledge(20)
+    assert (flight.mark, flight.has_gap, flight.outstanding) == (14, True, 1)
+    assert not flight.split(20, 25)
+
+
+@pytest.mark.parametrize("at", [10, 20, 21])
+def test_a_span_is_split_within_itself(at: int) -> None:
+    flight = Flight(10)
+    flight.deliver(10, 20)
+    with pytest.raises(ValueError, match="not within"):
+        flight.split(10, at)
 
 
 def test_an_acknowledgement_of_an_earlier_generation_moves_nothing() -> None:
