@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
@@ -17,6 +18,7 @@ from mainstem.process.librdkafka.global_table import GlobalTable
 from mainstem.process.librdkafka.join_kind import Kind
 from mainstem.process.librdkafka.joins import Decode, Joined, join_streams, join_tables
 from mainstem.process.librdkafka.options import EngineOptions
+from mainstem.process.librdkafka.patterns import Topic
 from mainstem.process.librdkafka.progress import Progress
 from mainstem.process.librdkafka.stream import Agent, Stream
 from mainstem.process.librdkafka.stream_join import Window
@@ -48,6 +50,7 @@ class App(faust.App):
             "GlobalTable": GlobalTable,
             "TableManager": TableManager,
             "PartitionAssignor": Assignor,
+            "Topic": Topic,
         }
         if taken := sorted(classes.keys() & settings.keys()):
             raise ValueError(f"the engine needs classes of its own for {', '.join(taken)}")
@@ -134,18 +137,9 @@ class App(faust.App):
         """Raises ImproperlyConfigured."""
         raise ImproperlyConfigured("this engine has no SetGlobalTable yet")
 
-    def topic(self, *topics: str, pattern: Any = None, **options: Any) -> Any:
-        """As Faust's. Raises ImproperlyConfigured for a pattern."""
-        if pattern is not None:
-            raise ImproperlyConfigured(
-                f"the topics behind a pattern ({pattern}) may change while the worker runs, and with them what is "
-                "co-partitioned: name them, as in app.topic('orders-north', 'orders-south')"
-            )
-        return super().topic(*topics, **options)
-
     def step(
         self,
-        reads: str,
+        reads: str | re.Pattern[str],
         *,
         writes: str | None = None,
         table: Any = None,
@@ -153,7 +147,8 @@ class App(faust.App):
         encode: Callable[[Any], bytes | None] = _raw,
         concurrency: int = 1,
     ) -> Callable[[F], F]:
-        """Runs a function over each event of the topic `reads`; what it returns goes to the topic `writes`.
+        """Runs a function over each event of the topic `reads`; what it returns goes to the topic `writes`. `reads` may
+        be a compiled pattern: then it is all topics whose whole name fits, those that are made later too.
 
         It is called with the event and the table, and may be a coroutine: then events of up to `concurrency` keys run
         beside each other, those of one key in order. It does not see batches, and is not called with half of one.

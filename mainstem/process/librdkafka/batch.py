@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -249,7 +250,7 @@ def _view(table: Any, tp: TP) -> Any:
     return table.view(tp.partition, tp.topic) if isinstance(table, Table) else table
 
 
-def agent_for(app: Any, reads: str, step: Step) -> Any:
+def agent_for(app: Any, reads: str | re.Pattern[str], step: Step) -> Any:
     """The agent that runs the step."""
     runner = StepRunner(app, step)
 
@@ -258,5 +259,6 @@ def agent_for(app: Any, reads: str, step: Step) -> Any:
 
     name = cast(Any, step.function).__name__
     run.__name__ = run.__qualname__ = name
-    topic = app.topic(reads, schema=Batches())
+    is_pattern = isinstance(reads, re.Pattern)
+    topic = app.topic(pattern=reads, schema=Batches()) if is_pattern else app.topic(reads, schema=Batches())
     return app.agent(topic, name=f"{app.conf.id}.{name}")(run)

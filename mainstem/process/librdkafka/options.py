@@ -62,6 +62,9 @@ class EngineOptions:
     client: Mapping[str, Any] = field(default_factory=dict)
     """Properties for all of librdkafka's clients, TLS and SASL above all; they go before Faust's `broker_credentials`.
     Those on which the engine's promises rest are refused."""
+    topics_s: float = 30.0
+    """How often new topics are looked for behind patterns. One that is found is read some seconds later, after a
+    rebalance."""
     observer: Observer = field(default_factory=Observer)
     """Is told what happens, to make metrics of it."""
     ends: Callable[[str], Any] = end_process

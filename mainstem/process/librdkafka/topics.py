@@ -37,6 +37,10 @@ class Topics:
             self._partitions[topic] = len(found.partitions)
         return self._partitions[topic]
 
+    def names(self) -> set[str]:
+        """Of all that there are. Blocks; raises KafkaException."""
+        return set(self._admin().list_topics(timeout=WAIT_S).topics)
+
     def partition_of(self, topic: str, key: bytes) -> int:
         """Where a key belongs (murmur2, as in Kafka's Java clients)."""
         count = self.partitions(topic)

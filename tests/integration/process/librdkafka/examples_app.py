@@ -115,6 +115,11 @@ async def tick() -> None:
     await tell("timer")
 
 
+@app.crontab("* * * * * *")
+async def each_second() -> None:
+    await tell("crontab")
+
+
 @app.task  # type: ignore[untyped-decorator]
 async def ask() -> None:
     await tell("ask", answer=await double.ask(21))

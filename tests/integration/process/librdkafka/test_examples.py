@@ -140,6 +140,7 @@ def test_the_examples_of_the_user_guide_do_what_it_says(examples: Examples) -> N
             and len(told["enumerate"]) >= ORDERS
             and len(told["filter"]) >= ORDERS // 2
             and len(told["timer"]) >= 2
+            and len(told["crontab"]) >= 2
             and len(told["map"]) >= 1
             and len(told["double"]) >= 5
         )

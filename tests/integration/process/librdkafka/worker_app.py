@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -47,6 +48,8 @@ class Settings:
     mode: str = "step"
     """`step`, `async step`, `agent`, `batches`; `agents` are two of one topic, of which the second is slow; or one of
     `worker_tables.MODES`."""
+    by_pattern: bool = False
+    """It reads besides all topics whose names go on after `reads` with a dot and letters."""
     has_table: bool = False
     standby: bool = False
     store: str = "memory://"
@@ -204,7 +207,7 @@ def _step(app: App, settings: Settings, counter: Counter) -> None:
 
     is_async = settings.mode == "async step"
     app.step(
-        settings.reads,
+        _pattern(settings) if settings.by_pattern else settings.reads,
         writes=settings.writes,
         table=counter.table,
         decode=lambda raw: json.loads(raw or b"{}"),
@@ -213,8 +216,14 @@ def _step(app: App, settings: Settings, counter: Counter) -> None:
     )(count_async if is_async else count_slowly if settings.slow_s else count)
 
 
+def _pattern(settings: Settings) -> re.Pattern[str]:
+    return re.compile(re.escape(settings.reads) + r"(\.[a-z]+)?")
+
+
 def _agent(app: App, settings: Settings, counter: Counter) -> None:
-    source = app.topic(settings.reads, key_serializer="raw", value_serializer="json")
+    names = [] if settings.by_pattern else [settings.reads]
+    pattern = _pattern(settings) if settings.by_pattern else None
+    source = app.topic(*names, pattern=pattern, key_serializer="raw", value_serializer="json")
     sink = app.topic(settings.writes, key_serializer="raw", value_serializer="json")
 
     @app.agent(source, concurrency=settings.concurrency)

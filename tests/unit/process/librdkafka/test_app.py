@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import faust
@@ -9,6 +10,7 @@ from faust.exceptions import ImproperlyConfigured
 from mainstem.process.librdkafka import App, EngineOptions, Event
 from mainstem.process.librdkafka.batch import Batches
 from mainstem.process.librdkafka.clients import consumer_settings, plain_producer, transactional_producer
+from mainstem.process.librdkafka.patterns import behind
 
 BROKER = "librdkafka://127.0.0.1:9"
 
@@ -44,9 +46,17 @@ def test_a_store_that_is_not_there_is_refused() -> None:
         table.data  # noqa: B018 - made when it is asked for
 
 
-def test_a_pattern_of_topics_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ImproperlyConfigured, match="name them"):
-        App("a", broker=BROKER).topic(pattern="orders-.*")
+def test_a_pattern_is_the_topics_whose_whole_name_fits_without_kafkas_own_and_the_apps_own() -> None:
+    names = {"orders-north", "orders-", "my-orders-north", "__consumer_offsets", "shop-orders-north"}
+    assert behind(re.compile("orders-.+"), names, "shop") == ["orders-north"]
+    assert behind(re.compile(".*"), names, "shop") == ["my-orders-north", "orders-", "orders-north"]
+
+
+def test_each_reader_of_a_pattern_finds_its_topics_anew() -> None:
+    topic = App("a", broker=BROKER).topic(pattern="orders-.*")
+    topic.topics = ["orders-north"]
+    reader: Any = topic.clone(is_iterator=True)
+    assert (reader.pattern, reader.topics) == (re.compile("orders-.*"), [])
 
 
 def test_a_stall_is_longer_than_the_time_that_events_have_to_finish() -> None:

@@ -26,6 +26,8 @@ from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from mainstem.process.librdkafka.app import App
 from mainstem.process.librdkafka.assign import Assignor
+from mainstem.process.librdkafka.conductor import Conductor as OurConductor
+from mainstem.process.librdkafka.patterns import Topic
 from mainstem.process.librdkafka.receiving import Consumer
 from mainstem.process.librdkafka.sending import Producer, Unbuffered
 from mainstem.process.librdkafka.store import OverlayStore
@@ -45,6 +47,8 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (Producer, base.Producer, {"on_start", "send", "send_and_wait", "send_soon", "flush", "create_topic"}),
     (Unbuffered, ProducerBuffer, {"wait_until_ebb"}),
     (App, FaustApp, {"in_transaction", "_stop_consumer"}),
+    (OurConductor, Conductor, {"_update_indices", "_resubscribe_sleep_lock_seconds"}),
+    (Topic, faust.Topic, {"_clone_args"}),
     (Transport, base.Transport, {"Consumer", "Producer", "TransactionManager"}),
     (
         Consumer,
