@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from mainstem.process.report import StreamReport
 from mainstem.process.runner import StreamRunner
 from mainstem.sdk.stream import Stream
 from mainstem.testing.memory_registry import MemoryRegistry
-from tests.bench import quix
-from tests.bench.order_step import change, decode, encode
+from tests.bench import kafka_streams, quix
+from tests.bench.order_step import change, change_view, decode, encode, encode_view, view
 from tests.bench.orders import schema
 
 PARTITIONS = 4
@@ -148,6 +148,25 @@ def step_eos_table(job: Job) -> None:
     steps(job, "exactly_once", has_table=True)
 
 
+def native(job: Job, guarantee: str) -> None:
+    """A step by the native codec, all else being equal."""
+    app = engine(job, guarantee)
+
+    @app.step(job.reads, writes=job.writes, decode=view, encode=encode_view)
+    def settle(event: Event, table: Any) -> Event:
+        return event.with_value(change_view(event.value))
+
+    run(app)
+
+
+def native_alo(job: Job) -> None:
+    native(job, "at_least_once")
+
+
+def native_eos(job: Job) -> None:
+    native(job, "exactly_once")
+
+
 def agent_alo(job: Job) -> None:
     one_by_one(engine(job, "at_least_once"), job)
 
@@ -205,9 +224,16 @@ def run(app: faust.App) -> None:
     faust.Worker(app, loglevel="error", quiet=True).execute_from_commandline()
 
 
+def kafka_streams_alo(job: Job) -> None:
+    kafka_streams.become({**asdict(job), "guarantee": "at_least_once"})
+
+
+def kafka_streams_eos(job: Job) -> None:
+    kafka_streams.become({**asdict(job), "guarantee": "exactly_once_v2"})
+
+
 def _quix(job: Job, guarantee: str, commit_every: int = 0) -> None:
-    places = {name: getattr(job, name) for name in ("bootstrap", "reads", "writes", "group", "folder")}
-    quix.become({**places, "guarantee": guarantee, "commit_every": commit_every})
+    quix.become({**asdict(job), "guarantee": guarantee, "commit_every": commit_every})
 
 
 def quix_alo(job: Job) -> None:

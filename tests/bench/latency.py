@@ -2,6 +2,9 @@
 
     python -m tests.bench.latency                    # 5,000 orders a second, epochs of 100 ms, three rounds of 30 s
     python -m tests.bench.latency --epoch-ms 50 --rate 1000
+    python -m tests.bench.latency --warm-up 0        # on a broker that has just started: Kafka compiles itself
+
+Before the rounds the plain loop runs for a while at the same rate, and is not counted.
 
 The load, an exactly-once step of the engine (or a plain loop of transactions with the same epoch, as a measure of the
 machine) and the reader are processes of their own on one broker. The load is open: an order counts from when it was to
@@ -96,21 +99,25 @@ def measure(contestant: str, job: Job) -> Result:
 
 def bench(options: argparse.Namespace) -> Mapping[str, list[Result]]:
     """Interleaved rounds, with fresh topics for each."""
-    found: dict[str, list[Result]] = {}
+    found: dict[str, list[Result]] = {name: [] for name in CONTESTANTS}
     with devstack.shared(REPOSITORY / ".mainstem" / "test") as shared, tempfile.TemporaryDirectory() as folder:
-        bootstrap = shared.stack.bootstrap
-        admin = Admin({"bootstrap.servers": bootstrap})
+
+        def run(name: str, seconds: int) -> Result:
+            tag = f"{name}{uuid.uuid4().hex[:8]}"
+            reads, writes = f"latency.in{tag}.v1", f"latency.out{tag}.v1"
+            admin = Admin({"bootstrap.servers": shared.stack.bootstrap})
+            admin.create([TopicSpec(topic, PARTITIONS) for topic in (reads, writes)])
+            places = (shared.stack.bootstrap, reads, writes, f"latency.{tag}", folder)
+            result = measure(name, Job(*places, options.epoch_ms, options.rate, seconds))
+            admin.delete([reads, writes])
+            return result
+
+        if options.warm_up:
+            print(f"warming up: {run('plain', options.warm_up)}", flush=True)  # noqa: T201
         for number in range(options.rounds):
-            for name in CONTESTANTS:
-                tag = f"{name}{uuid.uuid4().hex[:8]}"
-                reads, writes = f"latency.in{tag}.v1", f"latency.out{tag}.v1"
-                admin.create([TopicSpec(topic, PARTITIONS) for topic in (reads, writes)])
-                job = Job(
-                    bootstrap, reads, writes, f"latency.{tag}", folder, options.epoch_ms, options.rate, options.seconds
-                )
-                found.setdefault(name, []).append(measure(name, job))
-                print(f"round {number + 1}: {name}: {found[name][-1]}", flush=True)  # noqa: T201
-                admin.delete([reads, writes])
+            for name, results in found.items():
+                results.append(run(name, options.seconds))
+                print(f"round {number + 1}: {name}: {results[-1]}", flush=True)  # noqa: T201
     return found
 
 
@@ -125,6 +132,7 @@ def main() -> None:
     parser.add_argument("--epoch-ms", type=int, default=100)
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm-up", type=int, default=60, metavar="SECONDS")
     options = parser.parse_args()
     medians = {name: median(results) for name, results in bench(options).items()}
     print(f"{options.rate:,} orders a second, epochs of {options.epoch_ms} ms; medians of {options.rounds} rounds")  # noqa: T201

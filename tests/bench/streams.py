@@ -3,10 +3,12 @@
     python -m tests.bench.streams                    # 100,000 orders (10,000 one by one), three interleaved rounds
     python -m tests.bench.streams --only plain_eos step_eos quix_eos
     python -m tests.bench.streams --without quix     # where its packages cannot be had
+    python -m tests.bench.streams --orders 2400000 --rounds 1 --only plain_alo native_alo kafka_streams_alo
 
-All read the same topic of Avro orders, change two fields and write Avro, each in a process of its own on the same
-broker. The rate is taken from the broker's append times in a fresh output topic, between the first record and the last.
-Every run has to write each order once.
+All read the same topic of Avro orders, change two fields and write Avro (by fastavro, but for `native_...` and
+mainstem's own stream), each in a process of its own on the same broker. The rate is taken from the broker's append
+times in a fresh output topic, between the first record and the last; the processor time a record from the contestant's
+process, between its first commit and its last. Every run has to write each order once.
 """
 
 from __future__ import annotations
@@ -21,31 +23,38 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from mainstem import devstack
 from mainstem.kafka.reader import reading
 from mainstem.kafka.topics import Admin, TopicSpec
 from tests.bench import contestants as who
-from tests.bench import quix
+from tests.bench import kafka_streams, quix
 from tests.bench.contestants import PARTITIONS, Job
 from tests.bench.order_step import encode
 from tests.bench.orders import orders
 
 REPOSITORY = Path(__file__).parent.parent.parent
 GIVE_UP_S = 300.0
+LOOK_S = 0.1
 SLOW = 10
 """Contestants that go one by one get a tenth of the orders."""
 Contestant = Callable[[Job], None]
 CONTESTANTS: Mapping[Contestant, int] = {
     who.plain_alo: 1,
     who.step_alo: 1,
+    who.native_alo: 1,
+    who.kafka_streams_alo: 1,
     who.quix_alo: 1,
     who.plain_eos: 1,
     who.step_eos: 1,
+    who.native_eos: 1,
+    who.kafka_streams_eos: 1,
     who.quix_eos: 1,
     who.quix_eos_10k: 1,
     who.step_eos_table: 1,
@@ -64,6 +73,10 @@ RATIOS: Sequence[tuple[Contestant, Contestant]] = [
     (who.step_eos, who.quix_eos),
     (who.step_eos, who.quix_eos_10k),
     (who.step_eos_table, who.step_eos),
+    (who.native_alo, who.plain_alo),
+    (who.native_eos, who.plain_eos),
+    (who.native_alo, who.kafka_streams_alo),
+    (who.native_eos, who.kafka_streams_eos),
     (who.mainstem_stream, who.plain_eos),
     (who.agent_alo, who.stock_alo),
     (who.agent_eos, who.stock_eos),
@@ -77,12 +90,23 @@ def fill(bootstrap: str, topic: str, count: int) -> None:
     producer.flush()
 
 
-def measure(contestant: Contestant, job: Job) -> float:
+class Speed(NamedTuple):
+    """Of one contestant in one round."""
+
+    rate: float
     """Records a second."""
+    cpu_us: float
+    """Processor time of its process for each record, in microseconds; nan where it committed but once."""
+
+    def __str__(self) -> str:
+        return f"{self.rate:,.0f} records/s, {self.cpu_us:.1f} us CPU each"
+
+
+def measure(contestant: Contestant, job: Job) -> Speed:
     process = multiprocessing.get_context("spawn").Process(target=contestant, args=(job,))
     process.start()
     try:
-        wait(job, process)
+        cpu_us = wait(job, process)
     finally:
         if process.pid is not None and process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
@@ -94,26 +118,34 @@ def measure(contestant: Contestant, job: Job) -> float:
     if len(stamps) != job.count:
         raise SystemExit(f"{contestant.__name__} wrote {len(stamps)} of {job.count} orders")
     first, last = min(stamps), max(stamps)
-    return sum(stamp > first for stamp in stamps) / (last - first) * 1000
+    return Speed(sum(stamp > first for stamp in stamps) / (last - first) * 1000, cpu_us)
 
 
-def wait(job: Job, process: Any) -> None:
-    """Until the group has committed all of the input."""
+def wait(job: Job, process: Any) -> float:
+    """Until the group has committed all of the input. Gives the processor time of a record, in microseconds."""
     client = Consumer({"bootstrap.servers": job.bootstrap, "group.id": job.group})
     places = [TopicPartition(job.reads, number) for number in range(PARTITIONS)]
     deadline = time.monotonic() + GIVE_UP_S
+    used = psutil.Process(process.pid)
+    marks: list[tuple[int, float]] = []
     try:
         ends = sum(client.get_watermark_offsets(place, timeout=10)[1] for place in places)
-        while sum(max(0, place.offset) for place in client.committed(places, timeout=30)) < ends:
+        while not marks or marks[-1][0] < ends:
             if time.monotonic() > deadline or not process.is_alive():
                 raise SystemExit(f"{job.group} did not finish")
-            time.sleep(0.2)
+            time.sleep(LOOK_S)
+            times = used.cpu_times()
+            done = sum(max(0, place.offset) for place in client.committed(places, timeout=30))
+            if done and (not marks or done > marks[-1][0]):
+                marks.append((done, times.user + times.system))
     finally:
         client.close()
+    (first, before), (last, after) = marks[0], marks[-1]
+    return (after - before) / (last - first) * 1e6 if last > first else nan
 
 
-def bench(count: int, rounds: int, chosen: Collection[str]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+def bench(count: int, rounds: int, chosen: Collection[str]) -> dict[str, list[Speed]]:
+    found: dict[str, list[Speed]] = {}
     with devstack.shared(REPOSITORY / ".mainstem" / "test") as running, tempfile.TemporaryDirectory() as folder:
         bootstrap, tag = running.stack.bootstrap, uuid.uuid4().hex[:8]
         admin = Admin({"bootstrap.servers": bootstrap})
@@ -130,19 +162,22 @@ def bench(count: int, rounds: int, chosen: Collection[str]) -> dict[str, list[fl
                     continue
                 job = replace(jobs[share], writes=f"bench.out{run_tag}.v1", group=f"bench.{name}.{run_tag}")
                 admin.create([TopicSpec(job.writes, PARTITIONS, 1, {"message.timestamp.type": "LogAppendTime"})])
-                rate = measure(contestant, job)
-                found.setdefault(name, []).append(rate)
-                print(f"round {number + 1}: {name}: {rate:,.0f}/s", flush=True)  # noqa: T201
+                speed = measure(contestant, job)
+                found.setdefault(name, []).append(speed)
+                print(f"round {number + 1}: {name}: {speed}", flush=True)  # noqa: T201
                 admin.delete([job.writes])
         admin.delete([job.reads for job in jobs.values()])
     return found
 
 
-def report(found: dict[str, list[float]]) -> Sequence[str]:
-    median = {name: statistics.median(rates) for name, rates in found.items()}
-    rates = [f"{name}: {rate:,.0f} records/s" for name, rate in median.items()]
+def report(found: dict[str, list[Speed]]) -> Sequence[str]:
+    median = {
+        name: Speed(*(statistics.median(values) for values in zip(*speeds, strict=True)))
+        for name, speeds in found.items()
+    }
+    rates = [f"{name}: {speed}" for name, speed in median.items()]
     ratios = [
-        f"{one.__name__} / {other.__name__}: {median[one.__name__] / median[other.__name__]:.2f}"
+        f"{one.__name__} / {other.__name__}: {median[one.__name__].rate / median[other.__name__].rate:.2f}"
         for one, other in RATIOS
         if {one.__name__, other.__name__} <= median.keys()
     ]
@@ -150,15 +185,16 @@ def report(found: dict[str, list[float]]) -> Sequence[str]:
 
 
 def choose(only: Sequence[str], without: Sequence[str]) -> list[str]:
-    """Who takes part: Quix Streams where it can be installed."""
+    """Who takes part: Quix Streams and Kafka Streams where they can be installed."""
     chosen = [name for name in only if not any(name.startswith(family) for family in without)]
-    if not any(name.startswith("quix") for name in chosen):
-        return chosen
-    try:
-        quix.install()
-    except quix.NotInstalled as reason:
-        print(f"Quix Streams cannot be installed, and is left out: {reason}", flush=True)  # noqa: T201
-        return [name for name in chosen if not name.startswith("quix")]
+    for family, prepare in (("quix", quix.install), ("kafka_streams", kafka_streams.build)):
+        if not any(name.startswith(family) for name in chosen):
+            continue
+        try:
+            prepare()
+        except (quix.NotInstalled, kafka_streams.NotBuilt) as reason:
+            print(f"{family} cannot be had, and is left out: {reason}", flush=True)  # noqa: T201
+            chosen = [name for name in chosen if not name.startswith(family)]
     return chosen
 
 
@@ -168,7 +204,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="CONTESTANT")
-    parser.add_argument("--without", nargs="+", choices=["quix", "stock"], default=[])
+    parser.add_argument("--without", nargs="+", choices=["quix", "kafka_streams", "stock"], default=[])
     options = parser.parse_args()
     chosen = choose(options.only, options.without)
     for line in report(bench(options.orders, options.rounds, chosen)):

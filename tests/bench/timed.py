@@ -124,7 +124,7 @@ def load(job: Job, is_flowing: Event) -> None:
     """Sends what is due, at once what is overdue; until something is read, only now and then an order that does not
     count."""
     sent = [(encode(order), order["order_id"]) for order in orders(2000)]
-    producer = Producer({"bootstrap.servers": job.bootstrap, "linger.ms": 1})
+    producer = Producer({"bootstrap.servers": job.bootstrap})
     while not is_flowing.wait(0.1):
         producer.produce(job.reads, *sent[0], headers=[(DUE, "0")])
         producer.poll(0)

@@ -10,8 +10,8 @@ Usable by any Faust app: it imports nothing else of mainstem but the calls of a 
 """
 
 from mainstem.process.librdkafka.app import App
-from mainstem.process.librdkafka.batch import Event
 from mainstem.process.librdkafka.deferred import Made
+from mainstem.process.librdkafka.event import Event
 from mainstem.process.librdkafka.fetching import Message
 from mainstem.process.librdkafka.join_kind import Kind
 from mainstem.process.librdkafka.observing import Observer

@@ -16,6 +16,7 @@ from faust.tables.wrappers import WindowWrapper
 from faust.types import TP
 
 from mainstem.process.librdkafka.blame import RecordFailed
+from mainstem.process.librdkafka.event import Event, Headers
 from mainstem.process.librdkafka.fetching import Message
 from mainstem.process.librdkafka.lanes import run_in_lanes
 from mainstem.process.librdkafka.now import Now, Place, current
@@ -23,38 +24,8 @@ from mainstem.process.librdkafka.tables import Table
 
 TURN_S = 0.05
 """How long a step that never waits may keep the event loop, give or take a record."""
-Output = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]] | None]
-"""Key, value and headers of a record to write."""
-
-
-class Event:
-    """One record, decoded. What a step returns is made of it (`event.with_value(...)`) or is a new one."""
-
-    __slots__ = ("headers", "key", "offset", "partition", "timestamp_ms", "topic", "value")
-
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a Kafka record
-        self,
-        key: bytes | None,
-        value: Any,
-        headers: Sequence[tuple[str, bytes]] | None = None,
-        topic: str = "",
-        partition: int = -1,
-        offset: int = -1,
-        timestamp_ms: int = 0,
-    ) -> None:
-        self.key = key
-        self.value = value
-        self.headers = headers
-        self.topic = topic
-        self.partition = partition
-        self.offset = offset
-        self.timestamp_ms = timestamp_ms
-
-    def with_value(self, value: Any, key: bytes | None = None) -> Event:
-        """Another value, and another key if one is given; the headers stay."""
-        return Event(self.key if key is None else key, value, self.headers)
-
-
+Output = tuple[str, bytes | None, bytes | None, Headers | None, int]
+"""A record to write: topic, key, value, headers, and -1 for the partition, which the key chooses."""
 Result = Event | Iterable[Event] | None
 
 
@@ -101,6 +72,7 @@ class StepRunner:
         tables = step.table.values() if _is_several(step.table) else [step.table]
         self._has_windows = any(isinstance(table, WindowWrapper) for table in tables)
         self._changes_tables = any(table is not None and not getattr(table, "is_global", False) for table in tables)
+        self._function, self._decode, self._encode, self._topic = step.function, step.decode, step.encode, step.writes
         self._is_async = inspect.iscoroutinefunction(step.function)
 
     async def run(self, stream: Any) -> None:
@@ -109,9 +81,7 @@ class StepRunner:
             message = stream.current_event.message
             self._table = self._view(message.tp)
             outputs, done = await self._outputs(message, records)
-            write, topic = self._app.producer.write, self._step.writes
-            for key, value, headers in outputs:
-                write(topic, key, value, -1, headers)
+            self._app.producer.write_all(outputs)
             if done < len(records):
                 self._app.consumer.account.left(message, done)
 
@@ -173,16 +143,16 @@ class StepRunner:
     def _once(self, record: Message) -> list[Output]:
         event = self._event(record)
         if not self._has_windows:
-            return self._encoded(self._step.function(event, self._table))
+            return self._encoded(self._function(event, self._table))
         with current(_now(event)):
-            return self._encoded(self._step.function(event, self._table))
+            return self._encoded(self._function(event, self._table))
 
     async def _async_once(self, record: Message) -> list[Output]:
         event = self._event(record)
         if not self._has_windows:
-            return self._encoded(await self._step.function(event, self._table))
+            return self._encoded(await self._function(event, self._table))
         with current(_now(event)):
-            return self._encoded(await self._step.function(event, self._table))
+            return self._encoded(await self._function(event, self._table))
 
     def _view(self, tp: TP) -> Any:
         """The partition of the table that belongs to the batch; of several tables, by name. What is no table of the
@@ -193,25 +163,19 @@ class StepRunner:
         return _view(table, tp)
 
     def _event(self, record: Message) -> Event:
-        return Event(
-            record.key(),
-            self._step.decode(record.value()),
-            record.headers(),
-            record.topic(),
-            record.partition(),
-            record.offset(),
-            record.timestamp()[1],
-        )
+        return Event(record.key(), self._decode(record.value()), record.headers(), record)
 
     def _encoded(self, result: Result) -> list[Output]:
         """All of a record's outputs, or none of them."""
+        topic, encode = self._topic, self._encode
+        if type(result) is Event and topic is not None:  # as nearly all are
+            return [(topic, result.key, encode(result.value), result.headers, -1)]
         if result is None:
             return []
-        if self._step.writes is None:
+        if topic is None:
             raise TypeError("the step returned an event, and is not told which topic it writes")
         events = (result,) if isinstance(result, Event) else result
-        encode = self._step.encode
-        return [(event.key, encode(event.value), event.headers) for event in events]
+        return [(topic, event.key, encode(event.value), event.headers, -1) for event in events]
 
     async def _again(self, message: Any, tried: _Try) -> list[Output]:
         record, error = tried

@@ -8,7 +8,8 @@ from typing import Any
 
 from faust.types import TP
 
-from mainstem.process.librdkafka.batch import Event, Step, agent_for
+from mainstem.process.librdkafka.batch import Step, agent_for
+from mainstem.process.librdkafka.event import Event
 from mainstem.process.librdkafka.join_kind import Kind, Side
 from mainstem.process.librdkafka.stream_join import Entry, Pair, StreamJoin, Window
 from mainstem.process.librdkafka.table_join import Nothing, TableJoin

@@ -146,11 +146,14 @@ class Producer(base.Producer):
 
     def write_all(self, records: Sequence[Any]) -> None:
         """Many at once: topic, key, value, headers and partition of each. Raises ProducerFailed."""
+        self._sent += len(records)
         if self.transactions is not None:
             self.transactions.write_all(records)
+            self.transactions.serve()
             return
         for topic, key, value, headers, partition in records:
-            self.write(topic, key, value, partition, headers)
+            self._write_plain(topic, key, value, partition, {"headers": list(headers)} if headers else {})
+        self._client.poll(0)
 
     def _write_plain(
         self, topic: str, key: bytes | None, value: bytes | None, partition: int, more: dict[str, Any]

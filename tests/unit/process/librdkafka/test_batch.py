@@ -14,8 +14,9 @@ import pytest
 from faust.types import TP
 
 from mainstem.process.librdkafka import batch
-from mainstem.process.librdkafka.batch import Event, Step, StepRunner
+from mainstem.process.librdkafka.batch import Step, StepRunner
 from mainstem.process.librdkafka.blame import Blame, RecordFailed
+from mainstem.process.librdkafka.event import Event
 
 SOURCE = TP("orders", 0)
 
@@ -66,7 +67,7 @@ class Place:
     def __post_init__(self) -> None:
         self.blame: Blame[TP] = Blame(self.retries)
         self.engine = SimpleNamespace(retries=self.retries)
-        self.producer = SimpleNamespace(write=lambda *record: self.written.append(record))
+        self.producer = SimpleNamespace(write_all=self.written.extend)
         account = SimpleNamespace(
             advanced=lambda tp, records: self.advances.append(records),
             leaves=lambda message: len(self.advances) >= self.leaves_after,
@@ -125,7 +126,7 @@ async def test_each_event_of_a_batch_is_written_in_order_with_its_key_and_header
     place = Place()
     await place.run(function, [Record(n, f"v{n}".encode()) for n in range(3)], concurrency=concurrency)
     assert place.values() == [b"V0", b"V1", b"V2"]
-    assert place.written[1] == ("invoices", b"k", b"V1", -1, [("n", b"1")])
+    assert place.written[1] == ("invoices", b"k", b"V1", [("n", b"1")], -1)
 
 
 @FORMS
