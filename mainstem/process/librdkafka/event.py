@@ -11,7 +11,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class Event:
-    """One record: decoded, or to be encoded. A step returns what it makes of one (`event.with_value(...)`), or new ones.
+    """One record: decoded, or to be encoded. A step returns what it makes of it (`event.with_value(...)`), or new ones.
 
     Where a record that was received comes from is asked of it only when somebody looks.
     """
