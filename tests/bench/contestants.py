@@ -97,7 +97,7 @@ def plain_eos(job: Job) -> None:
     plain(job, transactional=True)
 
 
-def engine(job: Job, guarantee: str) -> App:
+def engine(job: Job, guarantee: str, **options: Any) -> App:
     return App(
         job.group,
         broker=f"librdkafka://{job.bootstrap}",
@@ -106,7 +106,7 @@ def engine(job: Job, guarantee: str) -> App:
         datadir=job.folder,
         topic_partitions=PARTITIONS,
         broker_commit_interval=0.5,
-        engine=EngineOptions(member="bench", batch=2000, epoch_events=20_000),
+        engine=EngineOptions(**{"member": "bench", "batch": 2000, "epoch_events": 20_000, **options}),
     )
 
 
@@ -149,8 +149,8 @@ def step_eos_table(job: Job) -> None:
 
 
 def native(job: Job, guarantee: str) -> None:
-    """A step by the native codec, all else being equal."""
-    app = engine(job, guarantee)
+    """A step by the native codec, with a commit a second, as Kafka Streams has here."""
+    app = engine(job, guarantee, epoch_ms=1000, epoch_events=200_000)
 
     @app.step(job.reads, writes=job.writes, decode=view, encode=encode_view)
     def settle(event: Event, table: Any) -> Event:
