@@ -25,7 +25,7 @@ from mainstem.process.librdkafka.tables import Table
 TURN_S = 0.05
 """How long a step that never waits may keep the event loop, give or take a record."""
 Output = tuple[str, bytes | None, bytes | None, Headers | None, int]
-"""A record to write: topic, key, value, headers, and -1 for the partition, which the key chooses."""
+"""A record to write: topic, key, value, headers and partition. Below zero the key's murmur2 hash chooses it."""
 Result = Event | Iterable[Event] | None
 
 

@@ -6,33 +6,18 @@ So it may take as long as it likes, also within exactly-once: a commit takes wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from mainstem.process.librdkafka.batch import Batches
+from mainstem.process.librdkafka.batch import Batches, Output
 from mainstem.process.librdkafka.fetching import Message
-
-
-class Record(Protocol):
-    """One record to write. `partition` below zero: the key's murmur2 hash chooses it."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-    @property
-    def partition(self) -> int: ...
 
 
 class Made(Protocol):
     """What a batch became."""
 
     @property
-    def records(self) -> Iterable[Record]: ...
+    def records(self) -> Sequence[Output]: ...
 
     @property
     def committed(self) -> Callable[[], None]:
@@ -73,8 +58,7 @@ class DeferredRunner:
             if made is None or not account.is_current(message):
                 account.give_up(message)
                 continue
-            for record in made.records:
-                self._app.producer.write(record.topic, record.key, record.value, record.partition, record.headers)
+            self._app.producer.write_all(made.records)
             self._uncommitted.append(made.committed)
 
     async def _call(self, records: Sequence[Message]) -> Made | None:

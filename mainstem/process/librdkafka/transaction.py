@@ -95,7 +95,7 @@ class Transactions:
                 self._is_open = True
             writer.write(records)
         except Failed as failed:
-            raise ProducerFailed(f"changelogs could not be written: {failed.error.str()}") from failed
+            raise ProducerFailed(f"what was made could not be written: {failed.error.str()}") from failed
 
     def serve(self) -> None:
         if self._writer is not None:

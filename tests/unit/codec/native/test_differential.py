@@ -68,7 +68,9 @@ def test_a_value_is_written_and_read_as_by_fastavro(case: Any, data: st.DataObje
     plan = native.compile_plan(schema)
     expected = acceptable(schema, value)
 
-    assert repr(plan.decode(expected)) == by_fastavro(expected, schema)
+    read = by_plan(expected, schema)
+    assert read == by_fastavro(expected, schema)
+    assert read != REFUSED or has_union(schema)  # there fastavro writes a symbol of an enum as a UUID's text
     try:
         assert plan.encode(value) == expected
     except avro.AvroError:

@@ -42,7 +42,7 @@ class Worker:
         self.consumer = SimpleNamespace(
             account=account, commits=SimpleNamespace(opened=self.gate.wait), watch=lambda watcher: None
         )
-        self.producer = SimpleNamespace(write=lambda topic, key, value, partition, headers: self.written.append(value))
+        self.producer = SimpleNamespace(write_all=lambda records: self.written.extend(one.value for one in records))
         self.engine = SimpleNamespace(ends=self.ended.append)
         self.pausing = nullcontext
 
