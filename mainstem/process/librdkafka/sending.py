@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException
@@ -16,68 +16,12 @@ from faust.types.tuples import RecordMetadata
 
 from mainstem.kafka.transaction_calls import Failed
 from mainstem.process.librdkafka.clients import plain_producer, transactional_producer
+from mainstem.process.librdkafka.handed import HANDED, NOWHERE, Sent
 from mainstem.process.librdkafka.transaction import ProducerFailed, Transactions
 
 FULL_S = 0.01
 FLUSH_S = 30.0
 SERVE_EVERY = 256
-NOWHERE = RecordMetadata("", -1, TP("", -1), -1)
-
-
-class Handed(Awaitable[RecordMetadata]):
-    """Faust wants a future for each record. This one is done: the commit of the event's offset waits for the record."""
-
-    def __await__(self) -> Any:
-        return self.result()
-        yield  # a generator, as an awaitable has to be
-
-    def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
-        callback(self)
-
-    def done(self) -> bool:
-        return True
-
-    def result(self) -> RecordMetadata:
-        """Where it went is not known yet."""
-        return NOWHERE
-
-    def exception(self) -> None:
-        return None
-
-
-HANDED = Handed()
-
-
-class Sent(Awaitable[RecordMetadata]):
-    """A record that a command sends (`faust send`). Whoever awaits it is told where it is, once Kafka has it."""
-
-    def __init__(self, flush: Callable[[], Awaitable[None]], refuse: Callable[[KafkaError, object], None]) -> None:
-        self._flush = flush
-        self._refuse = refuse
-        self._where = NOWHERE
-        self._callbacks: list[Callable[[Any], Any]] = []
-
-    def report(self, error: KafkaError | None, message: Any) -> None:
-        """The library's, in whatever thread flushes."""
-        if error is not None:
-            self._refuse(error, message)
-            return
-        tp = TP(message.topic(), message.partition())
-        kind, stamp_ms = message.timestamp()
-        self._where = RecordMetadata(*tp, tp, message.offset(), stamp_ms / 1000, kind)
-
-    def __await__(self) -> Generator[Any, None, RecordMetadata]:
-        yield from self._flush().__await__()
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback(self)
-        return self._where
-
-    def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
-        self._callbacks.append(callback)
-
-    def result(self) -> RecordMetadata:
-        return self._where
 
 
 class Unbuffered(ProducerBuffer):
@@ -102,6 +46,8 @@ class Producer(base.Producer):
         await super().on_start()
         options = cast(Any, self.app).engine
         bootstrap = cast(Any, self.transport).bootstrap
+        if self.app.in_worker and (refusal := await self._refusal()) is not None:
+            options.ends(refusal)
         self._sent = 0
         self._refused: KafkaError | None = None
         settings = plain_producer(bootstrap, options, reports=not self.app.in_worker)
@@ -113,6 +59,11 @@ class Producer(base.Producer):
                 await self.transactions.start()
             except Failed as failed:
                 options.ends(f"{identity} was not claimed: {failed.error.str()}")
+
+    async def _refusal(self) -> str | None:
+        """Asked first, for without a login all else only fails some time later, and does not say why."""
+        ask: Callable[[], str | None] = cast(Any, self.transport).admin.refusal
+        return await asyncio.get_running_loop().run_in_executor(None, ask)
 
     async def on_stop(self) -> None:
         if self._client is not None:  # a command may stop it without having started it

@@ -18,6 +18,7 @@ from mainstem.process.librdkafka.murmur2 import murmur2
 WAIT_S = 30.0
 LOOK_S = 0.05
 ANSWER_S = 5.0
+REFUSALS = {KafkaError._AUTHENTICATION, KafkaError._SSL}
 
 
 class Topics:
@@ -26,6 +27,7 @@ class Topics:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = dict(settings)
         self._client: AdminClient | None = None
+        self._refusal: KafkaError | None = None
         self._partitions: dict[str, int] = {}
 
     def partitions(self, topic: str) -> int | None:
@@ -65,6 +67,15 @@ class Topics:
             return False
         return True
 
+    def refusal(self) -> str | None:
+        """Why Kafka does not let us in; None where it does, or does not answer at all. Blocks for some seconds."""
+        if self.is_there():
+            return None
+        self._admin().poll(0)
+        if self._refusal is None:
+            return None
+        return f"Kafka refuses the login: {self._refusal.str()}; see broker_credentials, or EngineOptions.client"
+
     def ids(self, topics: Iterable[str]) -> dict[str, str]:
         """Kafka's ids of them: a topic that was made anew has another. Blocks."""
         asked = self._admin().describe_topics(TopicCollection(list(topics)))
@@ -88,8 +99,14 @@ class Topics:
 
     def _admin(self) -> AdminClient:
         if self._client is None:
-            self._client = AdminClient(self._settings)
+            settings: dict[str, Any] = {**self._settings, "error_cb": self._hear}
+            self._client = AdminClient(settings)
         return self._client
+
+    def _hear(self, error: KafkaError) -> None:
+        """The calls themselves only say that nobody answers."""
+        if error.code() in REFUSALS:
+            self._refusal = error
 
 
 def _config(options: Mapping[str, Any]) -> dict[str, str]:

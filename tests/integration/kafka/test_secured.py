@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +29,20 @@ from tests.integration.kafka.secured import PASSWORD, SCRAM, USER, SecuredBroker
 pytestmark = pytest.mark.stack
 
 WITHIN_S = 60.0
+WORKER = """
+import faust
+from mainstem.process.librdkafka import App, EngineOptions
+
+app = App(
+    "c.app",
+    broker="librdkafka://{broker}",
+    processing_guarantee="{guarantee}",
+    datadir="{datadir}",
+    engine=EngineOptions(member="w1", client={client!r}),
+)
+app.step("c.in.v1")(lambda event, table: None)
+faust.Worker(app, loglevel="info").execute_from_commandline()
+"""
 VALUES = [b"%d" % number for number in range(50)]
 
 
@@ -84,6 +100,21 @@ async def test_an_app_of_faust_logs_in_with_its_own_credentials(broker: SecuredB
     async with started(app):
         await seen(config, "b.out.v1")
     assert ended == []
+
+
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+def test_a_worker_of_faust_says_that_its_login_is_refused(
+    broker: SecuredBroker, tmp_path: Path, guarantee: str
+) -> None:
+    client = broker.settings("PLAIN", password="wrong").client_properties()
+    del client["bootstrap.servers"]
+    program = WORKER.format(broker=broker.address, guarantee=guarantee, datadir=str(tmp_path), client=client)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=WITHIN_S, check=False
+    )
+    assert ended.returncode != 0
+    assert "Kafka refuses the login" in ended.stdout + ended.stderr
+    assert "see broker_credentials" in ended.stdout + ended.stderr
 
 
 def test_a_wrong_password_is_told_from_a_broker_that_is_away(broker: SecuredBroker) -> None:
