@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from faust.types import TP
 
@@ -63,6 +64,7 @@ class Account:
         self.hands = hands
         self.watchers: list[Watcher] = []
         self._void = void
+        self._refused: WeakSet[Any] = WeakSet()
 
     @property
     def is_full(self) -> bool:
@@ -170,6 +172,13 @@ class Account:
         self.dead_letter(tp, offset, message.key, message.value, error)
         message.ack(self._app.consumer)  # in this agent's name: others may still be in the middle of it
         return False
+
+    def refuse(self, message: Any, error: Exception) -> None:
+        """A reader cannot decode it: one dead letter, however many readers there are. A reply, which is no part of the
+        account, is none."""
+        if not message.acked and message not in self._refused:
+            self._refused.add(message)
+            self.dead_letter(message.tp, message.offset, message.key, message.value, error)
 
     def dead_letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:
         """Written with the event's other outputs: in the same transaction, or before its offset is committed."""

@@ -13,12 +13,12 @@ from faust.types.enums import ProcessingGuarantee
 
 from mainstem.process.librdkafka.assign import Assignor
 from mainstem.process.librdkafka.batch import Step, agent_for
+from mainstem.process.librdkafka.channel import Topic
 from mainstem.process.librdkafka.deferred import DeferredBatches, DeferredRunner, Function
 from mainstem.process.librdkafka.global_table import GlobalTable
 from mainstem.process.librdkafka.join_kind import Kind
 from mainstem.process.librdkafka.joins import Decode, Joined, join_streams, join_tables
 from mainstem.process.librdkafka.options import EngineOptions
-from mainstem.process.librdkafka.patterns import Topic
 from mainstem.process.librdkafka.progress import Progress
 from mainstem.process.librdkafka.stream import Agent, Stream
 from mainstem.process.librdkafka.stream_join import Window

@@ -9,6 +9,8 @@ from faust.exceptions import Skip
 from faust.types import EventT
 from mode.utils.futures import maybe_async
 
+from mainstem.process.librdkafka.channel import Undecodable
+
 STREAK = 64
 """Events that are taken before the event loop gets a turn. Faust gives it one before each event, which costs as much as
 half of what an agent does."""
@@ -27,7 +29,8 @@ class Intake:
         self._skipped = stream._skipped_value
         self._is_flowing = app.flow_control.is_active
         self._acking_topics = app.topics._acking_topics
-        self._begin = app.consumer.account.begin
+        self._account = app.consumer.account
+        self._begin = self._account.begin
         self._streak = 0
 
     async def next(self) -> tuple[Any, Any]:
@@ -73,4 +76,7 @@ class Intake:
                 stream._on_message_in(tp, offset, message)
         state = stream._on_stream_event_in(tp, offset, stream, taken)
         stream._set_current_event(taken)
+        if type(taken.value) is Undecodable:
+            self._account.refuse(message, taken.value.error)
+            return self._skipped, state
         return taken.value, state

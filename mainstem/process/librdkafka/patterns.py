@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from re import Pattern
-from typing import Any
-
-import faust
 
 KAFKAS_OWN = "__"
-
-
-class Topic(faust.Topic):
-    """As Faust's. The names behind its pattern are found for each of its readers anew."""
-
-    def _clone_args(self) -> Mapping[str, Any]:
-        args: Mapping[str, Any] = super()._clone_args()
-        return {**args, "topics": []} if self.pattern else args
 
 
 def behind(pattern: Pattern[str], names: Iterable[str], app: str) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from faust import Service
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.types import TP
@@ -197,9 +197,13 @@ class Consumer(BaseConsumer):
         self.account.aborted(reason)
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
+        """Raises KafkaException, also where Kafka took only some of them: it counts none then."""
         places = [TopicPartition(*tp, offset) for tp, offset in offsets.items()]
-        if places:
-            await self._fetching.ask(lambda client: client.commit(offsets=places, asynchronous=False))
+        if not places:
+            return
+        answers = await self._fetching.ask(lambda client: client.commit(offsets=places, asynchronous=False))
+        if refused := [place.error for place in answers or () if place.error is not None]:
+            raise KafkaException(refused[0])
 
     async def group(self) -> Any:
         return await self._fetching.ask(lambda client: client.consumer_group_metadata())
@@ -234,7 +238,8 @@ class Consumer(BaseConsumer):
     def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:
         if partition is not None or key is None:
             return partition
-        return self.producer.key_partition(topic, key).partition
+        number = self.producer.key_partition(topic, key).partition
+        return number if number >= 0 else None
 
     async def create_topic(self, topic: str, partitions: int, replication: int, **options: Any) -> None:
         await self.producer.create_topic(topic, partitions, replication, **options)

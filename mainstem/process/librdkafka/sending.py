@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from inspect import isawaitable
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException
@@ -22,6 +23,14 @@ from mainstem.process.librdkafka.transaction import ProducerFailed, Transactions
 FULL_S = 0.01
 FLUSH_S = 30.0
 SERVE_EVERY = 256
+
+
+def _parts(
+    partition: int | None, timestamp_s: float | None, headers: Any
+) -> tuple[int, list[tuple[str, bytes]], dict[str, Any]]:
+    """A record's partition, headers, and what else is said of it, as librdkafka wants them."""
+    listed = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+    return -1 if partition is None else partition, listed, {"timestamp": int(timestamp_s * 1000)} if timestamp_s else {}
 
 
 class Unbuffered(ProducerBuffer):
@@ -133,19 +142,29 @@ class Producer(base.Producer):
         transactional_id: str | None = None,
     ) -> Awaitable[RecordMetadata]:
         """What is sent outside of an event (by a timer, the web, a command) is no part of any transaction."""
-        number = -1 if partition is None else partition
-        more: dict[str, Any] = {"timestamp": int(timestamp * 1000)} if timestamp else {}
-        listed = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+        number, listed, more = _parts(partition, timestamp, headers)
         if not self.app.in_worker:
             sent = Sent(self.flush, self._refuse)
             self._write_plain(topic, key, value, number, {**more, "headers": listed, "on_delivery": sent.report})
             return sent
+        self._hand_over(topic, key, value, number, listed, more)
+        return HANDED
+
+    def _hand_over(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int,
+        headers: list[tuple[str, bytes]],
+        more: dict[str, Any],
+    ) -> None:
+        """Into the transaction, if an event has caused it."""
         if self.transactions is not None and current_event() is None:
-            self._write_plain(topic, key, value, number, {**more, "headers": listed})
+            self._write_plain(topic, key, value, partition, {**more, "headers": headers})
             self._client.poll(0)
         else:
-            self.write(topic, key, value, number, listed, **more)
-        return HANDED
+            self.write(topic, key, value, partition, headers, **more)
 
     async def send_and_wait(  # noqa: PLR0913 - Faust's signature
         self,
@@ -167,9 +186,11 @@ class Producer(base.Producer):
     def send_soon(self, fut: Any) -> None:
         """Faust would put it into a buffer which it may leave unsent when it stops."""
         message = fut.message
-        number = -1 if message.partition is None else message.partition
-        self.write(message.channel.get_topic_name(), message.key, message.value, number)
+        parts = _parts(message.partition, message.timestamp, message.headers)
+        self._hand_over(message.channel.get_topic_name(), message.key, message.value, *parts)
         fut.set_result(NOWHERE)
+        if message.callback is not None and isawaitable(told := message.callback(fut)):
+            asyncio.ensure_future(told)  # noqa: RUF006 - Faust awaits it nowhere either
 
     async def flush(self) -> None:
         """Waits for what is outside of transactions. Raises ProducerFailed when some of it was refused, or is not

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import Any, cast
 
 from faust._cython.streams import StreamIterator
 from faust.agents.agent import Agent as BaseAgent
+from faust.exceptions import ImproperlyConfigured
 from faust.streams import Stream as BaseStream
 from faust.types import ChannelT
+from mode import Seconds, want_seconds
 
 from mainstem.process.librdkafka.blame import RecordFailed
 from mainstem.process.librdkafka.intake import Intake
@@ -43,6 +45,29 @@ class Stream(BaseStream[Any]):
             if started:
                 await self.stop()
                 self.service_reset()
+
+    def take(self, max_: int, within: Seconds) -> AsyncGenerator[Any, None]:
+        """As Faust's. Raises ImproperlyConfigured where a commit could not wait for what is taken."""
+        self._fits_a_commit(within)
+        return super().take(max_, within)
+
+    def take_events(self, max_: int, within: Seconds) -> AsyncGenerator[Any, None]:
+        """See `take`."""
+        self._fits_a_commit(within)
+        return super().take_events(max_, within)
+
+    def take_with_timestamp(self, max_: int, within: Seconds, timestamp_field_name: str) -> AsyncGenerator[Any, None]:
+        """See `take`."""
+        self._fits_a_commit(within)
+        return super().take_with_timestamp(max_, within, timestamp_field_name)
+
+    def _fits_a_commit(self, within: Seconds) -> None:
+        app = cast(Any, self.app)
+        if app.in_transaction and (not within or want_seconds(within) >= app.engine.drain_s):
+            raise ImproperlyConfigured(
+                f"take(within={within}): what is taken belongs to a transaction, which waits {app.engine.drain_s:g} s "
+                "for it (EngineOptions.drain_s). Take for a shorter time, or raise drain_s and transaction_timeout_s"
+            )
 
     def _finish(self, event: Any, state: Any) -> None:
         message = event.message

@@ -44,9 +44,9 @@ class Topics:
         return set(self._admin().list_topics(timeout=WAIT_S).topics)
 
     def partition_of(self, topic: str, key: bytes) -> int:
-        """Where a key belongs (murmur2, as in Kafka's Java clients)."""
+        """Where a key belongs (murmur2, as in Kafka's Java clients); -1 while there is no such topic."""
         count = self.partitions(topic)
-        return murmur2(key) % count if count else 0
+        return murmur2(key) % count if count else -1
 
     def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
         """The offset after the last record of each, also of transactions that are open. Those that Kafka says nothing

@@ -28,6 +28,13 @@ NAMELESS = (
     "the same name fences the one that it takes over from."
 )
 
+NOT_HERE = {
+    "stream_publish_on_commit": "this engine makes commits itself. Exactly-once does what it is for: leave it off, and "
+    "set processing_guarantee='exactly_once'",
+    "producer_partitioner": "keys go where Kafka's Java clients put them. Say the partition where a record is sent",
+}
+"""Settings of Faust's that would be passed over without a word."""
+
 
 class TransactionManager(Service):
     """Faust asks for one in exactly-once mode; here the consumer and the producer do all of it."""
@@ -66,6 +73,9 @@ class Transport(base.Transport):
         options = getattr(app, "engine", None)
         if not isinstance(options, EngineOptions):
             raise ImproperlyConfigured(REFUSED)
+        for name, reason in NOT_HERE.items():
+            if getattr(app.conf, name):
+                raise ImproperlyConfigured(f"{name}: {reason}")
         is_exactly_once = app.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE
         if is_exactly_once and options.member is None:
             raise ImproperlyConfigured(NAMELESS)

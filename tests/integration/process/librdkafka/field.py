@@ -73,6 +73,11 @@ class Field:
             producer.produce(topic or self.reads, json.dumps(event), event["key"], **more)
         assert producer.flush(30) == 0
 
+    def publish_as_it_is(self, key: str, value: bytes) -> None:
+        producer = Producer(self.config)
+        producer.produce(self.reads, value, key)
+        assert producer.flush(30) == 0
+
     def start(self, *members: str) -> None:
         for member in members:
             self._start(member)

@@ -82,6 +82,19 @@ def test_a_batch_that_waits_holds_up_no_commit_and_no_worker(make_field: MakeFie
     assert_in_order(field)
 
 
+def test_a_record_that_no_agent_can_decode_is_a_dead_letter_and_the_others_go_on(make_field: MakeField) -> None:
+    field = make_field(mode="agents", engine=SMALL_EPOCHS)
+    made = events(400)
+    field.publish(made[:200])
+    field.publish_as_it_is("k1", b"no json")
+    field.publish(made[200:])
+    field.start("w1")
+    field.run_until_done()
+    assert field.ends == {}, field.report()
+    assert_each_once(field, [*range(400), *range(SECOND, SECOND + 400)])
+    assert [(key, value) for key, value, _ in field.whole(field.letters)] == [(b"k1", b"no json")]
+
+
 @pytest.mark.parametrize(("mode", "batch"), [("step", 500), ("async step", 500), ("async step", 20), ("agent", 500)])
 def test_a_backlog_of_slow_events_makes_epochs_small_and_ends_no_worker(
     make_field: MakeField, mode: str, batch: int

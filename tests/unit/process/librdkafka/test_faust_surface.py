@@ -26,8 +26,8 @@ from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from mainstem.process.librdkafka.app import App
 from mainstem.process.librdkafka.assign import Assignor
+from mainstem.process.librdkafka.channel import Topic
 from mainstem.process.librdkafka.conductor import Conductor as OurConductor
-from mainstem.process.librdkafka.patterns import Topic
 from mainstem.process.librdkafka.receiving import Consumer
 from mainstem.process.librdkafka.sending import Producer, Unbuffered
 from mainstem.process.librdkafka.store import OverlayStore
@@ -36,7 +36,7 @@ from mainstem.process.librdkafka.tables import Table, TableManager
 from mainstem.process.librdkafka.transport import Transport
 
 OVERRIDDEN: list[tuple[type, type, set[str]]] = [
-    (Stream, FaustStream, {"_c_aiter"}),
+    (Stream, FaustStream, {"_c_aiter", "take", "take_events", "take_with_timestamp"}),
     (Agent, FaustAgent, {"_execute_actor"}),
     (
         Table,
@@ -48,7 +48,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (Unbuffered, ProducerBuffer, {"wait_until_ebb"}),
     (App, FaustApp, {"in_transaction", "_stop_consumer"}),
     (OurConductor, Conductor, {"_update_indices", "_resubscribe_sleep_lock_seconds"}),
-    (Topic, faust.Topic, {"_clone_args"}),
+    (Topic, faust.Topic, {"_clone_args", "_compile_decode"}),
     (Transport, base.Transport, {"Consumer", "Producer", "TransactionManager"}),
     (
         Consumer,
