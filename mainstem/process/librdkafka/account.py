@@ -177,8 +177,8 @@ class Account:
         """A reader cannot decode it: one dead letter, however many readers there are. A reply, which is no part of the
         account, is none."""
         if not message.acked and message not in self._refused:
-            self._refused.add(message)
             self.dead_letter(message.tp, message.offset, message.key, message.value, error)
+            self._refused.add(message)  # only now: where the letter was not taken, the message comes again
 
     def dead_letter(self, tp: TP, offset: int, key: Any, value: Any, error: BaseException) -> None:
         """Written with the event's other outputs: in the same transaction, or before its offset is committed."""

@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from faust.types import TP, ConsumerMessage
 
 from mainstem.process.librdkafka.account import Account
@@ -14,6 +15,7 @@ from mainstem.process.librdkafka.flight import Flights
 from mainstem.process.librdkafka.hands import Hands
 from mainstem.process.librdkafka.observing import Observer
 from mainstem.process.librdkafka.options import EngineOptions
+from mainstem.process.librdkafka.transaction import ProducerFailed
 
 ORDERS = TP("orders", 3)
 
@@ -169,6 +171,25 @@ def test_a_record_that_one_agent_gives_up_is_done_when_the_other_agents_are() ->
     shared.ack(account)
     assert account.running() == 0
     assert account.flights.due() == {ORDERS: 1}
+
+
+def test_a_record_that_cannot_be_decoded_is_one_dead_letter_also_where_the_first_was_not_taken() -> None:
+    account, told, written = opened()
+    give(account, 0, b"one")
+    shared = message(account, 0, b"one")
+    working = account._app.producer
+
+    def refuse(*record: Any) -> None:
+        raise ProducerFailed("full")
+
+    account._app.producer = SimpleNamespace(write=refuse)
+    with pytest.raises(ProducerFailed):
+        account.refuse(shared, ValueError("no json"))
+    account._app.producer = working
+    for _ in range(2):
+        account.refuse(shared, ValueError("no json"))
+    assert [record[2] for record in written] == [b"one"]
+    assert told.letters == [(ORDERS, 0)]
 
 
 def test_a_record_that_is_given_up_is_written_and_told() -> None:
