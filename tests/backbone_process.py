@@ -18,7 +18,7 @@ from typing import Any, Self
 import psutil
 
 COMMAND = Path(sys.executable).parent / "mainstem"
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 LOOK_S = 0.1
 ANSWER_S = 5.0
 

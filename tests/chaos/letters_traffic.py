@@ -20,7 +20,7 @@ from mainstem.project.names import event_type
 from tests.chaos.movements import movement
 from tests.chaos.oracle import Mark
 
-DURABLE_WITHIN_S = 60
+DURABLE_WITHIN_S = 120
 LIVE_EVERY_S = 0.1
 
 

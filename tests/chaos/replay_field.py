@@ -33,7 +33,7 @@ LAST = 300
 RATE = 300.0
 """Records a second: several batches in each life, and several lives in each replay."""
 LOOK_S = 0.1
-STARTS_WITHIN_S = 60.0
+STARTS_WITHIN_S = 120.0
 SETTLES_WITHIN_S = 120.0
 VIA = f"ALTER TABLE {APPENDED} ADD COLUMN via text DEFAULT coalesce(current_setting('chaos.writer', true), '')"
 """Who wrote a row: the live worker, or which life of which replay."""

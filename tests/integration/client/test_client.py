@@ -29,7 +29,7 @@ from mainstem.kafka.topics import Admin, TopicSpec
 
 pytestmark = pytest.mark.stack
 
-DEADLINE_S = 30
+DEADLINE_S = 120
 PARTITIONS = 3
 WHEN = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ORDER: dict[str, Any] = {"order_id": "7", "total": Decimal("12.50"), "placed_at": WHEN}

@@ -25,7 +25,7 @@ from mainstem.kafka.topics import Admin, TopicSpec
 from mainstem.sdk.sink import Claim, Letter, ParkedKey, Transaction
 
 pytestmark = pytest.mark.stack
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 PARTITIONS = 3
 
 

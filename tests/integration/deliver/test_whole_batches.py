@@ -29,7 +29,7 @@ from mainstem.project.load import load
 
 pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 pytestmark = pytest.mark.stack
-DEADLINE_S = 60
+DEADLINE_S = 120
 OLD: list[dict[str, Any]] = [{"name": "id", "type": "string"}, {"name": "n", "type": "int"}]
 NEW: list[dict[str, Any]] = [*OLD, {"name": "note", "type": ["null", "string"], "default": None}]
 TABLE = "CREATE TABLE thing (id text PRIMARY KEY, n integer CHECK (n >= 0), note text, at serial)"

@@ -116,7 +116,7 @@ def test_the_programs_of_publish_and_subscribe_run(tmp_path: Path, stack: devsta
             env=os.environ,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert done.returncode == 0, done.stderr

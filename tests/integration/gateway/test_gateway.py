@@ -36,7 +36,7 @@ from mainstem.project.gateway import GatewaySettings
 from mainstem.sdk.source import PushSource, Request
 
 pytestmark = pytest.mark.stack
-DEADLINE_S = 60
+DEADLINE_S = 120
 NOTE = {"type": "record", "name": "note", "namespace": "test", "fields": [{"name": "text", "type": "string"}]}
 
 

@@ -30,7 +30,7 @@ from mainstem.kafka.topics import Admin, TopicSpec
 from mainstem.observe.board import Board
 
 pytestmark = pytest.mark.stack
-DEADLINE_S = 60
+DEADLINE_S = 120
 ROW = {"type": "record", "name": "row", "fields": [{"name": "n", "type": "int"}]}
 
 

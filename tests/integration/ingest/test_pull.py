@@ -34,7 +34,7 @@ from mainstem.observe.board import Board, State
 from mainstem.sdk.source import Batch, Position, Source
 
 pytestmark = pytest.mark.stack
-DEADLINE_S = 30
+DEADLINE_S = 120
 NUMBER = {"type": "record", "name": "number", "fields": [{"name": "n", "type": "int"}]}
 
 

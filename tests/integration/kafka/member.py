@@ -12,7 +12,7 @@ from mainstem.errors import MainstemError
 from mainstem.event import Partition
 from mainstem.kafka.consumer import Assigned, Failed, Fetched, GroupConsumer, Revoked
 
-DEADLINE_S = 30
+DEADLINE_S = 120
 LOOK_S = 0.1
 """So often a condition is looked at that another member may fulfil."""
 

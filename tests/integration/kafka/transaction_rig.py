@@ -21,7 +21,7 @@ from mainstem.kafka.transaction import TransactionalProducer
 from tests.tcp_proxy import Held, KafkaProxy
 
 TIMEOUT_MS = 2000
-DEADLINE_S = 15.0
+DEADLINE_S = 90.0
 
 
 @dataclass(frozen=True)

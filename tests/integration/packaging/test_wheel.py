@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     made = tmp_path_factory.mktemp("wheel")
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(made)]
-    subprocess.run([*PIP, "wheel", *options, source], check=True, timeout=120)
+    subprocess.run([*PIP, "wheel", *options, source], check=True, timeout=300)
     return next(made.glob("*.whl"))
 
 
@@ -37,14 +37,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds only the wheel; its dependencies are this interpreter's."""
     site = tmp_path_factory.mktemp("site")
     options = ["--no-deps", "--no-index", "--target", str(site)]
-    subprocess.run([*PIP, "install", *options, wheel], check=True, timeout=120)
+    subprocess.run([*PIP, "install", *options, wheel], check=True, timeout=300)
     return site
 
 
 def run(installed: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PYTHONPATH": str(installed)}
     command = [installed / "bin" / "mainstem", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, check=False, timeout=180)
 
 
 def names_in(wheel: Path) -> set[str]:

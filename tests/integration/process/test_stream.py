@@ -170,7 +170,7 @@ async def test_the_process_ends_when_its_parent_does(place: Place, start: Start)
     assert process is not None
     assert process.stdin is not None
     process.stdin.close()
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_a_missing_topic_pauses_until_it_is_made(place: Place, start: Start) -> None:

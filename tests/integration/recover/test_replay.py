@@ -212,7 +212,7 @@ def test_whoever_resumes_a_replay_fences_the_one_that_still_runs_it(shop: Shop) 
             return await first(messages)
 
         zombie = asyncio.create_task(running(shop, job, hanging))
-        await asyncio.wait_for(began.wait(), 30)
+        await asyncio.wait_for(began.wait(), 120)
         done = await running(shop, job, second)
         go_on.set()
         (result,) = await asyncio.gather(zombie, return_exceptions=True)
@@ -240,7 +240,7 @@ def test_a_zombie_that_lost_its_target_does_not_take_it_back_from_its_successor(
             raise Unreachable("the session was ended while the process was stopped")
 
         zombie = asyncio.create_task(running(shop, job, lost))
-        await asyncio.wait_for(began.wait(), 30)
+        await asyncio.wait_for(began.wait(), 120)
         await running(shop, job, Target())
         go_on.set()
         (result,) = await asyncio.gather(zombie, return_exceptions=True)

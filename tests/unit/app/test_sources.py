@@ -21,7 +21,7 @@ from mainstem.observe.board import Board, State
 from mainstem.project.model import SourceSpec
 from mainstem.sdk.source import Source
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 NAMES = ("a", "b")
 PARTS = [f"shop.{name}" for name in NAMES]
 

@@ -28,7 +28,7 @@ from tests.unit.deliver.sink_world import CODEC, REDRIVE, TOPIC, as_row, order, 
 
 P0, P1, R0 = Partition(TOPIC, 0), Partition(TOPIC, 1), Partition(REDRIVE, 0)
 IDENTITY = SinkIdentity("books", "journal")
-DEADLINE_S = 10
+DEADLINE_S = 60
 
 
 class FollowingConsumer:

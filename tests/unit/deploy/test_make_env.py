@@ -22,7 +22,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def make(checkout: Path) -> subprocess.CompletedProcess[str]:
     command = [checkout / "deploy" / "make-env"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def values(checkout: Path) -> dict[str, str]:

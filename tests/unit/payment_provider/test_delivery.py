@@ -201,7 +201,7 @@ async def test_no_more_are_in_flight_than_allowed(receiver: Receiver) -> None:
     async def wait_until_full(*_: Any) -> web.StreamResponse:
         if receiver.at_once == 4:
             full.set()
-        await asyncio.wait_for(full.wait(), 5)
+        await asyncio.wait_for(full.wait(), 60)
         return web.Response()
 
     receiver.behave = wait_until_full

@@ -171,5 +171,5 @@ async def test_a_runner_that_is_stopped_stops_its_function() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await asyncio.wait_for(stopped.wait(), 5)
+    await asyncio.wait_for(stopped.wait(), 60)
     assert worker.written == []
