@@ -44,6 +44,8 @@ class Producer(base.Producer):
 
     allow_headers = True
     transactions: Transactions | None = None
+    is_at_hand = False
+    """A worker's, that has started: `hand_over` may be called."""
     _client: Any = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -68,6 +70,7 @@ class Producer(base.Producer):
                 await self.transactions.start()
             except Failed as failed:
                 options.ends(f"{identity} was not claimed: {failed.error.str()}")
+        self.is_at_hand = self.app.in_worker
 
     async def _refusal(self) -> str | None:
         """Asked first, for without a login all else only fails some time later, and does not say why."""
@@ -75,6 +78,7 @@ class Producer(base.Producer):
         return await asyncio.get_running_loop().run_in_executor(None, ask)
 
     async def on_stop(self) -> None:
+        self.is_at_hand = False
         if self._client is not None:  # a command may stop it without having started it
             await self.flush()
         if self.transactions is not None:
@@ -142,29 +146,30 @@ class Producer(base.Producer):
         transactional_id: str | None = None,
     ) -> Awaitable[RecordMetadata]:
         """What is sent outside of an event (by a timer, the web, a command) is no part of any transaction."""
+        if self.app.in_worker:
+            self.hand_over(topic, key, value, partition, timestamp, headers)
+            return HANDED
         number, listed, more = _parts(partition, timestamp, headers)
-        if not self.app.in_worker:
-            sent = Sent(self.flush, self._refuse)
-            self._write_plain(topic, key, value, number, {**more, "headers": listed, "on_delivery": sent.report})
-            return sent
-        self._hand_over(topic, key, value, number, listed, more)
-        return HANDED
+        sent = Sent(self.flush, self._refuse)
+        self._write_plain(topic, key, value, number, {**more, "headers": listed, "on_delivery": sent.report})
+        return sent
 
-    def _hand_over(
+    def hand_over(
         self,
         topic: str,
         key: bytes | None,
         value: bytes | None,
-        partition: int,
-        headers: list[tuple[str, bytes]],
-        more: dict[str, Any],
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
     ) -> None:
-        """Into the transaction, if an event has caused it."""
+        """Into the transaction, if an event has caused it. Raises ProducerFailed."""
+        number, listed, more = _parts(partition, timestamp, headers)
         if self.transactions is not None and current_event() is None:
-            self._write_plain(topic, key, value, partition, {**more, "headers": headers})
+            self._write_plain(topic, key, value, number, {**more, "headers": listed})
             self._client.poll(0)
         else:
-            self.write(topic, key, value, partition, headers, **more)
+            self.write(topic, key, value, number, listed, **more)
 
     async def send_and_wait(  # noqa: PLR0913 - Faust's signature
         self,
@@ -186,8 +191,8 @@ class Producer(base.Producer):
     def send_soon(self, fut: Any) -> None:
         """Faust would put it into a buffer which it may leave unsent when it stops."""
         message = fut.message
-        parts = _parts(message.partition, message.timestamp, message.headers)
-        self._hand_over(message.channel.get_topic_name(), message.key, message.value, *parts)
+        topic = message.channel.get_topic_name()
+        self.hand_over(topic, message.key, message.value, message.partition, message.timestamp, message.headers)
         fut.set_result(NOWHERE)
         if message.callback is not None and isawaitable(told := message.callback(fut)):
             asyncio.ensure_future(told)  # noqa: RUF006 - Faust awaits it nowhere either

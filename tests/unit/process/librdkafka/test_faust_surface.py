@@ -48,7 +48,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (Unbuffered, ProducerBuffer, {"wait_until_ebb"}),
     (App, FaustApp, {"in_transaction", "_stop_consumer"}),
     (OurConductor, Conductor, {"_update_indices", "_resubscribe_sleep_lock_seconds"}),
-    (Topic, faust.Topic, {"_clone_args", "_compile_decode"}),
+    (Topic, faust.Topic, {"_clone_args", "_compile_decode", "send"}),
     (Transport, base.Transport, {"Consumer", "Producer", "TransactionManager"}),
     (
         Consumer,
@@ -67,6 +67,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
 ]
 USED: list[tuple[Any, str]] = [
     (StreamIterator, "next"),
+    (faust.Topic, "_send_now"),
     (FaustStream, "on_merge"),
     (FaustStream, "_set_current_event"),
     (FaustStream, "_iter_ll_forwards"),
