@@ -10,6 +10,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, model_validator
 
+from connectors.postgres.control import Control
+from connectors.postgres.lane import Lane
 from connectors.postgres.session import Limits, Session
 from connectors.postgres.stage import Stage
 from connectors.postgres.table import Table
@@ -58,8 +60,8 @@ class PostgresSink(TransactionalSink):
 
     @asynccontextmanager
     async def _open(self, identity: SinkIdentity) -> AsyncIterator[Target]:
-        stage = Stage(self._table(), excludes_others=identity.is_beside_live)
-        target = PostgresTarget(self._session(f"mainstem.{identity.name}"), identity, stage)
+        lanes = (self._lane(identity), self._lane(identity))
+        target = PostgresTarget(lanes, idle_s=self.idle_timeout_s)
         try:
             yield target
         finally:
@@ -87,6 +89,10 @@ class PostgresSink(TransactionalSink):
 
     def _table(self) -> Table:
         return Table(self.table, self.key, self.replace_by, self.version)
+
+    def _lane(self, identity: SinkIdentity) -> Lane:
+        stage = Stage(self._table(), excludes_others=identity.is_beside_live)
+        return Lane(self._session(f"mainstem.{identity.name}"), stage, Control(identity))
 
     def _session(self, name: str) -> Session:
         limits = Limits(self.connect_timeout_s, self.statement_timeout_s, self.lock_timeout_s, self.idle_timeout_s)

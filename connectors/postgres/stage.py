@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import psycopg
 from psycopg import pq, sql
@@ -32,6 +33,13 @@ _NOT_ADAPTABLE = (TypeError, ValueError, ArithmeticError, AttributeError, Lookup
 _DROP = sql.SQL("DROP TABLE IF EXISTS pg_temp.{}").format(sql.Identifier(STAGE))
 _EMPTY = sql.SQL("TRUNCATE pg_temp.{}").format(sql.Identifier(STAGE))
 _OWN_COLUMNS = {name: Column(name, "int4", 23) for name in (GROUP, PLACE)}
+
+
+class Copied(NamedTuple):
+    """A batch that is in the stage."""
+
+    columns: tuple[str, ...]
+    keys_differ: bool
 
 
 class Stage:
@@ -95,19 +103,30 @@ class Stage:
 
     def write_undecoded(self, connection: Connection, batch: Undecoded) -> bool:
         """As `write`; False, and nothing is written, where the batch does not fit the table as it is."""
+        copied = self.copy_undecoded(connection, batch)
+        if copied is not None:
+            connection.execute(self.merging(connection, copied), prepare=False)
+        return copied is not None
+
+    def copy_undecoded(self, connection: Connection, batch: Undecoded) -> Copied | None:
+        """Puts the batch into the stage; None, and nothing is there, where it does not fit the table as it is."""
         cells = cells_of(self._columns, batch.fields)
         if cells is None or not cells.keys() >= {*self.table.key, *self.table.required} or not _is_utf8(connection):
-            return False
+            return None
         numbered = self.table.is_merged
         copied = batch.binary_copy(cells, key=self.table.key, numbered=numbered)
         if copied is None:
-            return False
+            return None
         self._empty(connection)
         names = (PLACE, *cells) if numbered else tuple(cells)
         with connection.cursor() as cursor, cursor.copy(merge.copy(names)) as copy:
             copy.write(copied.data)
-        self._merge(connection, (tuple(cells),), all_differ=copied.keys_differ and self._trusts_equality)
-        return True
+        return Copied(tuple(cells), copied.keys_differ)
+
+    def merging(self, connection: Connection, copied: Copied) -> bytes:
+        """The statements that do the rest of a `write`, for what was put into the stage."""
+        all_differ = copied.keys_differ and self._trusts_equality
+        return b"; ".join(self._merges(connection, (copied.columns,), all_differ=all_differ))
 
     def _empty(self, connection: Connection) -> None:
         if not self._is_fresh:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from time import monotonic
+from typing import cast
 
 from mainstem.errors import TARGET_UNREACHABLE, Unreachable
 from mainstem.event import Partition
 from mainstem.flow.breaker import Breaker
 from mainstem.sdk.sink import Claim, Letter, ParkedKey, Target, Transaction
+from mainstem.sdk.undecoded import StagingTarget, Undecoded, UndecodedTransaction
 
 LOOK_S = 0.5
 """How often to look whether the one who tries the target has been answered."""
@@ -40,6 +42,22 @@ class GuardedTarget(Target):
         with self._tried():
             async with self._target.transaction() as transaction:
                 yield transaction
+
+    async def stage(self, batch: Undecoded) -> None:
+        if isinstance(self._target, StagingTarget):
+            with self._tried():
+                await self._target.stage(batch)
+
+    def staged(self, batch: Undecoded) -> AbstractAsyncContextManager[UndecodedTransaction]:
+        return self._staged(batch)
+
+    @asynccontextmanager
+    async def _staged(self, batch: Undecoded) -> AsyncIterator[UndecodedTransaction]:
+        target = self._target
+        with self._tried():
+            begun = target.staged(batch) if isinstance(target, StagingTarget) else target.transaction()
+            async with begun as transaction:
+                yield cast(UndecodedTransaction, transaction)
 
     async def letters(self, partition: Partition, after: int) -> Sequence[Letter]:
         with self._tried():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import cast
 
 from mainstem.deliver.letters import letter_records
 from mainstem.deliver.plan import SinkPlan
-from mainstem.errors import RETRIES_EXHAUSTED, Rejected, Retryable, Unreachable
+from mainstem.errors import RETRIES_EXHAUSTED, MainstemError, Rejected, Retryable, Unreachable
 from mainstem.event import Partition
 from mainstem.failpoint import failpoint
 from mainstem.flow.dead_letter import Failure
@@ -15,7 +16,7 @@ from mainstem.flow.item import Item, OnFailure
 from mainstem.flow.settlement import Settlement, blocked, too_many_parked
 from mainstem.kafka.record import Record
 from mainstem.sdk.sink import Advance, Claim, Letter, Mapped, ParkedKey, Progress, Target, Transaction
-from mainstem.sdk.undecoded import Undecoded, UndecodedTransaction
+from mainstem.sdk.undecoded import StagingTarget, Undecoded, UndecodedTransaction
 
 
 class Placement:
@@ -56,12 +57,20 @@ class Placement:
         failpoint("sink.after_commit")
         return settlement
 
+    async def stage(self, batch: Undecoded) -> None:
+        """Brings the batch to the target, if that can be done beforehand. Whatever fails fails again when it is
+        written, and has its consequences then."""
+        if isinstance(self._target, StagingTarget):
+            with suppress(MainstemError):
+                await self._target.stage(batch)
+
     async def place_whole(
         self, batch: Undecoded, claims: Mapping[Partition, Claim], ends: Mapping[Partition, int]
     ) -> bool:
         """Writes and commits a batch of which no record concerns one that waits. False: nothing is written, for some
         record, or its type, needs a look. Raises as `place` does."""
-        async with self._target.transaction() as transaction:
+        target = self._target
+        async with target.staged(batch) if isinstance(target, StagingTarget) else target.transaction() as transaction:
             if not isinstance(transaction, UndecodedTransaction):
                 return False
             failpoint("sink.before_write")

@@ -20,7 +20,7 @@ from mainstem.observe.logs import logger
 
 log = logger("mainstem.deliver")
 
-SAMPLED = 200
+SAMPLED = 50
 """Latencies taken of one batch: a large batch's records differ little, and each costs a reading of its headers."""
 
 

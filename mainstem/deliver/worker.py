@@ -55,6 +55,7 @@ class SinkWorker:
         self._is_stale = False
         self._persistence = Persistence(plan, report, self._doubt)
         self._settling: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._too_many: Misconfigured | None = None
         """Why only redriven records are delivered, if so."""
         self._later: set[asyncio.Task[None]] = set()
@@ -70,12 +71,14 @@ class SinkWorker:
             async for happening in self._consumer.happenings():
                 await self._handle(happening)
             await self._settled()
+            await self._told()
         except Stopped:
             pass
         finally:
-            if self._settling is not None:
-                self._settling.cancel()
-                await asyncio.gather(self._settling, return_exceptions=True)
+            unfinished = [task for task in (self._settling, self._telling) if task is not None]
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
             for task in self._later:
                 task.cancel()
             self._report.stopped()
@@ -92,6 +95,7 @@ class SinkWorker:
                 self._settling = asyncio.create_task(self._deliver(batch, done))
             case Revoked(partitions, _, left):
                 await self._settled()
+                await self._told()
                 await self._leave(partitions)
                 left()
             case Failed(error):
@@ -140,6 +144,8 @@ class SinkWorker:
         async def once() -> None:
             if self._claims.keys() >= batch.messages.keys() and self._is_plain(batch) and not self._detour.is_taken():
                 batch.undecoded = await asyncio.to_thread(self._preparer.undecoded, batch.all())
+                if batch.undecoded is not None:
+                    await self._placement.stage(batch.undecoded)
             if batch.undecoded is None:
                 await self._itemize(batch)
 
@@ -253,7 +259,7 @@ class SinkWorker:
         self._advance(ends)
         messages = batch.all()
         self._report.wrote_whole(len(messages), self._preparer.events(sample(messages)), time.perf_counter() - began)
-        await self._consumer.commit(ends)
+        await self._tell_group(ends)
         return True
 
     def _advance(self, ends: Mapping[Partition, int]) -> None:
@@ -290,7 +296,17 @@ class SinkWorker:
             self._parked = set(await self._target.parked(self._plan.topics))
             if self._too_many is not None and len(self._parked) < (self._plan.max_parked_keys or NEVER):
                 await self._start_live()
-        await self._consumer.commit(ends)  # for lag displays only: the offsets that count are in the target
+        await self._tell_group(ends)
+
+    async def _tell_group(self, ends: dict[Partition, int]) -> None:
+        """For lag displays only, the offsets that count are in the target: the next batch does not wait for it."""
+        await self._told()
+        self._telling = asyncio.create_task(self._consumer.commit(ends))
+
+    async def _told(self) -> None:
+        if self._telling is not None:
+            telling, self._telling = self._telling, None
+            await telling
 
     async def _leave(self, partitions: Collection[Partition]) -> None:
         for partition in partitions:

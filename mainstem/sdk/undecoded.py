@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from mainstem.sdk.sink import Transaction
+from mainstem.sdk.sink import Target, Transaction
 
 
 class BinaryCopy(NamedTuple):
@@ -43,3 +44,16 @@ class UndecodedTransaction(Transaction, Protocol):
 
         Raises what `write` raises; a Rejected says nothing of which record it is.
         """
+
+
+@runtime_checkable
+class StagingTarget(Target, Protocol):
+    """A target to which the next such batch is brought while the transaction before it is under way."""
+
+    async def stage(self, batch: Undecoded) -> None:
+        """Brings it there, or as much of it as can be done beforehand; nobody sees anything of it. What was staged
+        before, and never written, is forgotten. Raises what `write_undecoded` raises, and holds nothing then."""
+
+    def staged(self, batch: Undecoded) -> AbstractAsyncContextManager[UndecodedTransaction]:
+        """The transaction in which to write a batch, which may have been staged: `write_undecoded` does what is left
+        to be done."""

@@ -13,15 +13,12 @@ import psycopg
 import pytest
 
 from connectors.postgres import PostgresSink
-from mainstem import Event, Mapped, Progress, Rejected, Secret, SinkIdentity
-from mainstem.codec.avro import Codec
-from mainstem.codec.copying import Copier, UndecodedValues
+from mainstem import Progress, Rejected, Secret, SinkIdentity
 from mainstem.sdk.undecoded import UndecodedTransaction
-from mainstem.testing.memory_registry import MemoryRegistry
+from tests.integration.postgres.things import PAIR, Things
 
 pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
 pytestmark = pytest.mark.stack
-TOPIC = "shop.thing.v1"
 TYPES: Mapping[str, tuple[Any, str]] = {
     "id": ("int", "integer"),
     "small": ("int", "smallint"),
@@ -78,29 +75,6 @@ OTHER: Mapping[str, Any] = {
 }
 
 
-def schema(types: Mapping[str, Any]) -> dict[str, Any]:
-    fields = [{"name": name, "type": type_} for name, type_ in types.items()]
-    return {"type": "record", "namespace": "shop", "name": "thing", "fields": fields}
-
-
-class Things:
-    """A topic's batches, undecoded and by items."""
-
-    def __init__(self, types: Mapping[str, Any]) -> None:
-        self._codec = Codec(MemoryRegistry({TOPIC: schema(types)}), {TOPIC: schema(types)})
-        self._encoder = self._codec.encoder(TOPIC)
-        self._decoder = self._codec.decoder(TOPIC)
-
-    def batch(self, rows: Sequence[Mapping[str, Any]]) -> UndecodedValues:
-        made = Copier(self._decoder).batch([self._encoder.encode(row) for row in rows])
-        assert made is not None
-        return made
-
-    def items(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapped]:
-        decoded = [self._decoder.decode(self._encoder.encode(row) or b"") for row in rows]
-        return [Mapped(Event(id=str(number)), [row]) for number, row in enumerate(decoded)]
-
-
 async def write_whole(sink: PostgresSink, things: Things, *batches: Sequence[Mapping[str, Any]]) -> list[bool]:
     taken = []
     async with sink.open(SinkIdentity("things", "whole")) as target:
@@ -141,9 +115,6 @@ async def test_every_type_arrives_as_it_does_by_items(
     found = tables.execute("SELECT whole::text FROM whole ORDER BY id").fetchall()
     assert found == tables.execute("SELECT items::text FROM items ORDER BY id").fetchall()
     assert len(found) == 2
-
-
-PAIR = {"id": "string", "n": "int"}
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 
 from mainstem.deliver.guarded_target import LOOK_S, GuardedTarget
-from mainstem.errors import Fenced, Unreachable
+from mainstem.errors import TARGET_UNREACHABLE, Fenced, Unreachable
 from mainstem.flow.breaker import Breaker, BreakerState
 from mainstem.flow.retry import RetryPolicy
 from mainstem.observe.board import State
 from mainstem.sdk.sink import Advance, Progress, SinkIdentity, Target
+from mainstem.sdk.undecoded import UndecodedTransaction
 from mainstem.testing.memory_target import MemorySink, MemoryStore
 from tests.unit.deliver.worker_rig import P0, P1, Rig
 
@@ -62,6 +64,53 @@ async def test_one_outage_keeps_the_others_away_until_one_of_them_may_try() -> N
         await second.parked(["a"])
         assert world.state is BreakerState.CLOSED
         await first.parked(["a"])
+
+
+class Staging(Target):
+    """A target that notes what is staged."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.error: Exception | None = None
+
+    async def stage(self, batch: object) -> None:
+        self.asked.append("stage")
+        if self.error is not None:
+            raise self.error
+
+    @asynccontextmanager
+    async def staged(self, batch: object) -> AsyncIterator[str]:
+        self.asked.append("staged")
+        if self.error is not None:
+            raise self.error
+        yield "a transaction"
+
+
+async def test_whoever_brings_a_batch_beforehand_finds_an_outage_and_waits_with_the_others() -> None:
+    world, staging, batch = World(), cast(Any, Staging)(), cast(Any, object())
+    target = GuardedTarget(staging, "it", world.breaker, lambda: world.now)
+    await target.stage(batch)
+    async with target.staged(batch) as transaction:
+        assert cast(Any, transaction) == "a transaction"
+    staging.error = Unreachable("gone", code=TARGET_UNREACHABLE)
+    with pytest.raises(Unreachable, match="gone"):
+        await target.stage(batch)
+    assert world.state is not BreakerState.CLOSED
+    with pytest.raises(Unreachable, match="gone"):
+        await target.stage(batch)
+    with pytest.raises(Unreachable, match="gone"):
+        async with target.staged(batch):
+            pass
+    assert staging.asked == ["stage", "staged", "stage"], "nobody asks a target that does not answer"
+
+
+async def test_a_target_to_which_nothing_can_be_brought_beforehand_has_its_transactions_only() -> None:
+    world, batch = World(), cast(Any, object())
+    async with world.target("journal") as target:
+        assert isinstance(target, GuardedTarget)
+        await target.stage(batch)
+        async with target.staged(batch) as transaction:
+            assert not isinstance(transaction, UndecodedTransaction)
 
 
 async def test_one_who_may_not_try_says_what_the_target_said_last() -> None:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 
-from mainstem import Event, Partition, Rejected, Retryable, Row, Target
+from mainstem import Event, Partition, Rejected, Retryable, Row, Target, Unreachable
 from mainstem.codec.headers import VALUE_SCHEMA_ID
 from mainstem.codec.message import Message
 from mainstem.deliver.outbox import Outbox
 from mainstem.deliver.prepare import Preparer
 from mainstem.deliver.report import Report
 from mainstem.deliver.worker import SinkWorker
-from mainstem.errors import TARGET_REFUSES
+from mainstem.errors import TARGET_REFUSES, TARGET_UNREACHABLE
 from mainstem.flow.item import OnFailure
 from mainstem.flow.retry import RetryPolicy
 from mainstem.kafka.consumer import GroupConsumer
 from mainstem.observe.latency import Latencies
 from mainstem.project.mapping import as_it_is
 from mainstem.sdk.sink import Claim, Letter, Mapped, ParkedKey, Transaction
-from mainstem.sdk.undecoded import Undecoded
+from mainstem.sdk.undecoded import Undecoded, UndecodedTransaction
 from mainstem.testing.memory_target import MemorySink
 from mainstem.testing.raw_message import RawMessage
 from tests.unit.deliver.sink_world import CODEC, TOPIC, order, plan
@@ -42,6 +43,8 @@ class WholeTransaction:
 
     async def write_undecoded(self, batch: Undecoded) -> bool:
         self._rig.tried += 1
+        self._rig.told.append("written")
+        await self._rig.written.wait()
         if self._rig.answers:
             answer = self._rig.answers.pop(0)
             if isinstance(answer, Exception):
@@ -85,6 +88,16 @@ class WholeTarget(Target):
         async with self._inner.transaction() as inner:
             yield WholeTransaction(inner, self._rig)
 
+    async def stage(self, batch: Undecoded) -> None:
+        self._rig.told.append("staged")
+        if self._rig.cannot_stage is not None:
+            raise self._rig.cannot_stage
+
+    @asynccontextmanager
+    async def staged(self, batch: Undecoded) -> AsyncIterator[UndecodedTransaction]:
+        async with self._inner.transaction() as inner:
+            yield WholeTransaction(inner, self._rig)
+
     async def letters(self, partition: Partition, after: int) -> Sequence[Letter]:
         return await self._inner.letters(partition, after)
 
@@ -103,6 +116,12 @@ class WholeRig(Rig):
         self.whole: list[list[int]] = []
         self.tried = 0
         self.answers: list[bool | Exception] = []
+        self.told: list[str] = []
+        """What was staged and written, in order."""
+        self.written = asyncio.Event()
+        """Cleared: what is written waits."""
+        self.written.set()
+        self.cannot_stage: Exception | None = None
 
     def worker(self, target: Target) -> SinkWorker:
         report = Report(self._plan, self.board, Latencies())
@@ -135,6 +154,30 @@ async def test_a_batch_without_anything_unusual_is_written_as_a_whole() -> None:
     assert rig.whole == [[1, 2, 3, 4, 5]]
     assert rig.delivered == [1, 2, 3, 4, 5]
     assert rig.next_offset == 3
+
+
+async def test_the_next_batch_is_brought_to_the_target_while_the_one_before_it_is_written() -> None:
+    rig = WholeRig()
+    rig.consumer._batch = 1
+    rig.written.clear()
+    rig.publish(1, 2)
+    async with rig.running():
+        rig.consumer.assign(P0)
+        await rig.until(lambda: rig.told == ["staged", "written", "staged"])
+        rig.written.set()
+        await rig.until(lambda: rig.next_offset == 2)
+    assert rig.whole == [[1], [2]]
+
+
+@pytest.mark.parametrize("error", [Unreachable("gone", code=TARGET_UNREACHABLE), Rejected("no", code=TARGET_REFUSES)])
+async def test_a_batch_that_cannot_be_brought_beforehand_is_written_all_the_same(error: Exception) -> None:
+    rig = WholeRig()
+    rig.cannot_stage = error
+    rig.publish(1, 2)
+    async with rig.running():
+        rig.consumer.assign(P0)
+        await rig.until(lambda: rig.next_offset == 2)
+    assert (rig.whole, rig.board.pauses()) == ([[1, 2]], [])
 
 
 async def test_a_refused_row_is_found_by_items_and_the_rest_is_written() -> None:
