@@ -32,12 +32,12 @@ NOT_TAKEN: tuple[type[Exception], ...] = (_avro.AvroError,) if _missing is None 
 """What a plan raises for bytes or a value that it does not take: it has a path and an offset, and quotes no value."""
 
 
-def plan_of(writer: Any, reader: Any = None) -> _avro.Plan | None:
+def plan_of(writer: Any, reader: Any = None, *, classes: Mapping[str, type[Any]] | None = None) -> _avro.Plan | None:
     """The plan that reads the writer's bytes as the reader's values; None where fastavro is to do it."""
     if engine() == FASTAVRO:
         return None
     try:
-        return compile_plan(writer, reader)
+        return compile_plan(writer, reader, classes=classes or {})
     except Unsupported:
         return None
 

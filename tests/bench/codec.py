@@ -3,9 +3,9 @@
     python tests/bench/codec.py                     # a minute
     python tests/bench/codec.py --records 5000 --rounds 15
 
-For a nested and a flat order: microseconds per record to decode to a dict or to a batch of Arrow columns, to encode
-either, and to decode and encode with two fields changed in between, where the native codec makes views; in alternating
-rounds. Prints the medians and their ratio. Every value is compared first.
+For a nested and a flat order: microseconds per record to decode to a dict, to a dataclass or to a batch of Arrow columns,
+to encode each of them, and to decode and encode with two fields changed in between, where the native codec makes views; in
+alternating rounds. Prints the medians and their ratio. Every value is compared first.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import make_dataclass
 from decimal import Decimal
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 import pyarrow
@@ -26,6 +27,7 @@ import pyarrow
 from mainstem.codec.native import _avro
 from mainstem.codec.native.loading import Table
 from mainstem.codec.native.plan import compile_plan
+from mainstem.codec.typed import Typed
 from tests.bench import orders
 
 Run = Callable[[], object]
@@ -35,6 +37,16 @@ NOTE = "changed"
 FRAME = b"\x00\x00\x00\x00\x01"
 
 
+def class_of(schema: dict[str, Any]) -> type[Any]:
+    """A dataclass for the record, and for the records of its lists."""
+    hints = {field["name"]: Any for field in schema["fields"]}
+    for field in schema["fields"]:
+        inner = field["type"].get("items") if isinstance(field["type"], dict) else None
+        if isinstance(inner, dict):
+            hints[field["name"]] = cast(Any, list)[class_of(inner)]
+    return make_dataclass(schema["name"], list(hints.items()), slots=True)
+
+
 class Shape:
     """Records of one schema, their bytes, and both engines for them."""
 
@@ -42,6 +54,9 @@ class Shape:
         self.plan = compile_plan(schema)
         self.parsed = fastavro.parse_schema(schema)
         self.records = records
+        class_ = class_of(schema)
+        self.typed, self.typed_by_fastavro = Typed[Any](class_, schema), Typed[Any](class_, schema)
+        self.typed_by_fastavro._plan = None
         self.values = [self.write(record) for record in records]
         self.table = Table(schema)
         self.loader = self.table.loader()
@@ -52,6 +67,9 @@ class Shape:
         for record, value in zip(records, self.values, strict=True):
             assert self.plan.decode(value) == self.read(value) == record
             assert self.plan.encode(record) == value
+            assert self.typed.encode(self.typed.decode(value)) == self.typed_by_fastavro.encode(
+                self.typed_by_fastavro.decode(value)
+            )
             assert self.change_view(value) == self.change_dict(value)
 
     def write(self, record: dict[str, Any]) -> bytes:
@@ -116,6 +134,21 @@ def measure(title: str, shape: Shape, rounds: int) -> None:
         rounds,
         partial(each, shape.write, shape.records),
         partial(each, shape.plan.encode, shape.records),
+    )
+    compare(
+        "decode to a dataclass",
+        count,
+        rounds,
+        partial(each, shape.typed_by_fastavro.decode, shape.values),
+        partial(each, shape.typed.decode, shape.values),
+    )
+    instances = [shape.typed.decode(value) for value in shape.values]
+    compare(
+        "encode a dataclass",
+        count,
+        rounds,
+        partial(each, shape.typed_by_fastavro.encode, instances),
+        partial(each, shape.typed.encode, instances),
     )
     compare(
         "decode a batch, frames checked",

@@ -32,6 +32,7 @@ struct Node {
     PyObject *table;     /* record, enum: name -> number; a record's defaults count on */
     PyObject *blank;     /* record: a dict that has every key, so that a copy never grows */
     PyObject *defaults;  /* record: tuple of (name, value) of the fields that are not on the wire */
+    PyObject *make;      /* record: the class whose instances its values are; NULL for dicts */
     PyObject *wire;      /* the same object for parts whose bytes mean the same; empty where none may be taken over */
     int64_t smallest;    /* bytes on the wire */
     int64_t cost;        /* about so many bytes of memory: a scalar, or a record with its scalars */
@@ -128,6 +129,11 @@ int write_value(Out *out, const Node *node, PyObject *value);
 void out_start(Out *out, Plan *plan);
 void out_free(Out *out);
 int out_room(Out *out, size_t more);
+
+/* object.c: records as instances of a class. The branch of a union that has the value's class, or -1. */
+PyObject *object_of(Reader *in, const Node *node, PyObject *dict);
+int write_object(Out *out, const Node *node, PyObject *value);
+Py_ssize_t object_branch(const Node *node, PyObject *value);
 
 /* union.c: the number of the branch that fastavro would write the value with, or -1. */
 Py_ssize_t branch_of(Out *out, const Node *node, PyObject *value);

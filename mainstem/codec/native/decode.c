@@ -229,6 +229,8 @@ read_record(Reader *in, const Node *node)
     PyObject *record = in->views ? record_new(in, node) : PyDict_Copy(node->blank);
     if (record && !in->views && fill_record(in, node, record) < 0)
         Py_CLEAR(record);
+    if (record && node->make && !in->views)
+        record = object_of(in, node, record);
     in->depth++;
     return record;
 }

@@ -187,6 +187,8 @@ write_record(Out *out, const Node *node, PyObject *value)
 {
     if (Py_IS_TYPE(value, &RecordType))
         return write_view(out, node, value);
+    if (node->make == (PyObject *)Py_TYPE(value))
+        return write_object(out, node, value);
     if (!PyDict_CheckExact(value))
         return write_fail(out, "expected a dict");
     Frame frame = {out->top, NULL, -1};

@@ -112,13 +112,13 @@ static int
 take_node(Plan *plan, Node *node, PyObject *parts)
 {
     const char *kind;
-    PyObject *children, *names, *skipped, *fills, *defaults, *wire;
+    PyObject *children, *names, *skipped, *fills, *defaults, *wire, *make;
     long long smallest, cost;
     if (!PyTuple_Check(parts))
         return wrong("node");
-    if (!PyArg_ParseTuple(parts, "siiiO!O!O!O!O!O!LL", &kind, &node->size, &node->scale, &node->precision,
+    if (!PyArg_ParseTuple(parts, "siiiO!O!O!O!O!O!LLO", &kind, &node->size, &node->scale, &node->precision,
                           &PyTuple_Type, &children, &PyTuple_Type, &names, &PyBytes_Type, &skipped, &PyTuple_Type,
-                          &fills, &PyTuple_Type, &defaults, &PyUnicode_Type, &wire, &smallest, &cost))
+                          &fills, &PyTuple_Type, &defaults, &PyUnicode_Type, &wire, &smallest, &cost, &make))
         return -1;
     node->op = op_of(kind);
     if (node->op == OP_COUNT)
@@ -135,6 +135,9 @@ take_node(Plan *plan, Node *node, PyObject *parts)
         return wrong("number of children");
     if (node->op != OP_RECORD && node->op != OP_ENUM)
         return 0;
+    if (make != Py_None && (node->op != OP_RECORD || !PyType_Check(make)))
+        return wrong("class");
+    node->make = make == Py_None ? NULL : Py_NewRef(make);
     if (take_names(node, names, skipped) < 0)
         return -1;
     return node->op == OP_ENUM ? 0 : take_defaults(node, defaults) < 0 ? -1 : take_fills(node, fills);
@@ -190,6 +193,7 @@ plan_dealloc(PyObject *self)
         Py_XDECREF(node->blank);
         Py_XDECREF(node->defaults);
         Py_XDECREF(node->wire);
+        Py_XDECREF(node->make);
     }
     PyMem_Free(plan->nodes);
     Py_TYPE(self)->tp_free(self);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from fastavro import parse_schema, schemaless_writer
@@ -22,6 +23,7 @@ MAX_MEMORY_BYTES: Final = 160 * 1024 * 1024
 _SMALLEST: Final = {"null": 0, "float": 4, "double": 8}
 _RECORD_BYTES: Final = 180
 _FIELD_BYTES: Final = 12
+_OBJECT_BYTES: Final = 120
 _SCALAR_BYTES: Final = 64
 _DECIMAL_BYTES: Final = 104
 _COSTS: Final = {
@@ -60,38 +62,50 @@ class Node(NamedTuple):
     wire: str = ""
     smallest: int = 1
     cost: int = _SCALAR_BYTES
+    make: type[Any] | None = None
 
 
 _UNFINISHED: Final = Node("mismatch", smallest=0)
 
 
 def compile_plan(
-    writer: Avro, reader: Avro | None = None, *, max_depth: int = MAX_DEPTH, max_memory: int = MAX_MEMORY_BYTES
+    writer: Avro,
+    reader: Avro | None = None,
+    *,
+    classes: Mapping[str, type[Any]] = MappingProxyType({}),
+    max_depth: int = MAX_DEPTH,
+    max_memory: int = MAX_MEMORY_BYTES,
 ) -> _avro.Plan:
     """How bytes of the writer's schema become values of the reader's, or of its own; without a reader it also encodes.
 
+    `classes` gives by a record's full name the class whose instances its values are: it is called with the fields by
+    name, and its attributes are written. Other records are dicts.
+
     Raises Unsupported, and what fastavro's parse_schema raises of a schema that is not valid.
     """
-    return _avro.Plan(list(compile_nodes(writer, reader)), max_depth, max_memory)
+    return _avro.Plan(list(compile_nodes(writer, reader, classes)), max_depth, max_memory)
 
 
-def compile_nodes(writer: Avro, reader: Avro | None = None) -> Sequence[Node]:
+def compile_nodes(
+    writer: Avro, reader: Avro | None = None, classes: Mapping[str, type[Any]] = MappingProxyType({})
+) -> Sequence[Node]:
     """The plan's steps; the first is the whole value's."""
     writer_named: dict[str, Avro] = {}
     reader_named: dict[str, Avro] = {}
     written = parse_schema(writer, named_schemas=writer_named)
     wanted = None if reader is None else parse_schema(reader, named_schemas=reader_named)
-    compiler = _Compiler(written, wanted, Pair(writer_named, reader_named))
+    compiler = _Compiler(written, wanted, Pair(writer_named, reader_named), classes)
     compiler.add(written, wanted)
     return compiler.nodes
 
 
 class _Compiler:
-    def __init__(self, written: Avro, wanted: Avro | None, pair: Pair) -> None:
+    def __init__(self, written: Avro, wanted: Avro | None, pair: Pair, classes: Mapping[str, type[Any]]) -> None:
         self.nodes: list[Node] = []
         self._wires = Wires(_bare(written), pair.writer)
         self._reader_wires = Wires(_bare(wanted), pair.reader)
         self._pair = pair
+        self._classes = classes
         self._known: dict[tuple[str, str], int] = {}
 
     def add(self, written: Avro, wanted: Avro | None) -> int:
@@ -151,6 +165,7 @@ class _Compiler:
             children.append(self.add(field["type"], taken["type"] if taken else None))
         if missing := [name for name, field in to_fill.items() if "default" not in field]:
             raise Unsupported(f"no default for {missing[0]}")
+        make = self._classes.get(_name(written if wanted is None else wanted))
         return Node(
             "record",
             children=tuple(children),
@@ -161,7 +176,9 @@ class _Compiler:
             smallest=sum(self.nodes[child].smallest for child in children),
             cost=_RECORD_BYTES
             + sum(_FIELD_BYTES + _share(self.nodes[child]) for child in children)
-            + _FIELD_BYTES * len(to_fill),
+            + _FIELD_BYTES * len(to_fill)
+            + (_OBJECT_BYTES if make else 0),
+            make=make,
         )
 
     def _fill(self, field: Mapping[str, Any], *, reads: bool) -> bytes | None:

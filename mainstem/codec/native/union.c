@@ -105,8 +105,10 @@ unsure(Out *out)
 Py_ssize_t
 branch_of(Out *out, const Node *node, PyObject *value)
 {
-    if (!is_plain(value))
-        return unsure(out);
+    if (!is_plain(value)) {
+        Py_ssize_t branch = object_branch(node, value);
+        return branch < 0 ? unsure(out) : branch;
+    }
     for (Py_ssize_t i = 0; i < node->count; i++) {
         int verdict = fits(node->children[i], value);
         if (verdict == NO)
