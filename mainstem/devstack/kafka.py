@@ -55,6 +55,9 @@ FOR_DEVELOPMENT: Final = {
     "group.consumer.min.heartbeat.interval.ms": "250",
     # A killed worker's open transaction holds readers up until it is aborted.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    # Each start goes through what has happened to topics since the last picture of the cluster: by default 20 MB of it,
+    # which are hundreds of thousands of changes where tests make topics.
+    "metadata.log.max.record.bytes.between.snapshots": str(1024 * 1024),
     # The default's 128 MB is a quarter of the heap.
     "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
 }

@@ -97,6 +97,12 @@ async def keyed(stream: Any) -> None:
         await tell("items", number=order.number, key=key)
 
 
+@app.agent(orders, isolated_partitions=True)
+async def isolated(stream: Any) -> None:
+    async for event in stream.events():
+        await tell("isolated", number=event.value.number, stream=id(stream), place=event.message.partition)
+
+
 @app.agent(orders, sink=[told])
 async def yielding(stream: Any) -> Any:
     async for order in stream:

@@ -135,7 +135,10 @@ def test_the_examples_of_the_user_guide_do_what_it_says(examples: Examples) -> N
     examples.start()
     examples.wait_until(
         lambda told: (
-            all(len(told[example]) >= ORDERS for example in ("concurrency", "group_by", "through", "items", "sink"))
+            all(
+                len(told[example]) >= ORDERS
+                for example in ("concurrency", "group_by", "through", "items", "sink", "isolated")
+            )
             and sum(len(one["numbers"]) for one in told["take"]) >= ORDERS
             and len(told["enumerate"]) >= ORDERS
             and len(told["filter"]) >= ORDERS // 2
@@ -147,7 +150,7 @@ def test_the_examples_of_the_user_guide_do_what_it_says(examples: Examples) -> N
     )
     told = examples.told()
     every = list(range(ORDERS))
-    for example in ("concurrency", "group_by", "through", "items", "sink", "enumerate"):
+    for example in ("concurrency", "group_by", "through", "items", "sink", "enumerate", "isolated"):
         assert examples.once([one["number"] for one in told[example]]) == every, example
     assert examples.once([number for one in told["take"] for number in one["numbers"]]) == every
     assert max(len(one["numbers"]) for one in told["take"]) == 10
@@ -158,6 +161,8 @@ def test_the_examples_of_the_user_guide_do_what_it_says(examples: Examples) -> N
     for one in told["group_by"]:
         places[one["account"]].add(one["place"])
     assert {len(found) for found in places.values()} == {1}, "an account is in one partition"
+    streams = {(one["stream"], one["place"]) for one in told["isolated"]}
+    assert len(streams) == len(dict(streams)), "a stream is of one partition"
     if examples.guarantee == "exactly_once":
         totals: Counter[str] = Counter()
         for one in told["group_by"]:
