@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from mainstem.event import Partition
 from mainstem.kafka.failure import TAKEN_OVER
 from mainstem.kafka.position import note_of
+from mainstem.kafka.produce_batch import FULL_S, produce_batch
 from mainstem.kafka.producer import DEFAULTS
 from mainstem.kafka.record import Record
 from mainstem.kafka.transaction_state import Call, Told
@@ -18,7 +19,6 @@ TRANSACTION_TIMEOUT_MS: Final = 10_000
 """After so long Kafka aborts a transaction; a killed producer's holds readers up until then."""
 RETRY_BACKOFF_MS: Final = 300
 """What `transaction_run.LATE_S` rests on."""
-FULL_S: Final = 0.05
 
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 
@@ -106,6 +106,8 @@ class Instance:
         del self._producer
 
     def _produce(self, records: Sequence[Record]) -> None:
+        if produce_batch(self._producer, records):
+            return
         produce = self._producer.produce
         for topic, key, value, headers, partition in records:
             while True:

@@ -91,6 +91,7 @@ class StepRunner:
             return await self._concurrent(message, records)
         outputs: list[Output] = []
         poison, account = self._app.consumer.blame, self._app.consumer.account
+        is_poisoned = bool(poison)
         turn_s = monotonic() + TURN_S
         for done, record in enumerate(records):
             if monotonic() > turn_s:
@@ -98,13 +99,15 @@ class StepRunner:
                 await asyncio.sleep(0)
                 if account.leaves(message):
                     return outputs, done
+                is_poisoned = bool(poison)
                 turn_s = monotonic() + TURN_S
-            if poison and self._is_poison(message.tp, record):
+            if is_poisoned and self._is_poison(message.tp, record):
                 continue
             try:
                 outputs += await self._async_once(record) if self._is_async else self._once(record)
             except Exception as error:  # noqa: BLE001 - the author's code: any error is the record's
                 outputs += await self._again(message, _Try(record, error))
+                is_poisoned = bool(poison)
         return outputs, len(records)
 
     async def _concurrent(self, message: Any, records: Sequence[Message]) -> tuple[list[Output], int]:
@@ -141,9 +144,12 @@ class StepRunner:
             return await self._again(message, _Try(record, error))
 
     def _once(self, record: Message) -> list[Output]:
-        event = self._event(record)
+        event = Event(record.key(), self._decode(record.value()), record.headers(), record)
         if not self._has_windows:
-            return self._encoded(self._function(event, self._table))
+            result = self._function(event, self._table)
+            if type(result) is Event and self._topic is not None:  # as nearly all are
+                return [(self._topic, result.key, self._encode(result.value), result.headers, -1)]
+            return self._encoded(result)
         with current(_now(event)):
             return self._encoded(self._function(event, self._table))
 
@@ -168,8 +174,6 @@ class StepRunner:
     def _encoded(self, result: Result) -> list[Output]:
         """All of a record's outputs, or none of them."""
         topic, encode = self._topic, self._encode
-        if type(result) is Event and topic is not None:  # as nearly all are
-            return [(topic, result.key, encode(result.value), result.headers, -1)]
         if result is None:
             return []
         if topic is None:

@@ -15,6 +15,7 @@ from faust.transport.producer import ProducerBuffer
 from faust.types import TP
 from faust.types.tuples import RecordMetadata
 
+from mainstem.kafka.produce_batch import produce_batch
 from mainstem.kafka.transaction_calls import Failed
 from mainstem.process.librdkafka.clients import plain_producer, transactional_producer
 from mainstem.process.librdkafka.handed import HANDED, NOWHERE, Sent
@@ -115,9 +116,19 @@ class Producer(base.Producer):
             self.transactions.write_all(records)
             self.transactions.serve()
             return
+        if self._wrote_at_once(records):
+            return
         for topic, key, value, headers, partition in records:
             self._write_plain(topic, key, value, partition, {"headers": list(headers)} if headers else {})
         self._client.poll(0)
+
+    def _wrote_at_once(self, records: Sequence[Any]) -> bool:
+        try:
+            is_done = produce_batch(self._client, records)
+        except KafkaException as error:
+            raise ProducerFailed(f"what was made could not be written: {error}") from error
+        self._client.poll(0)
+        return is_done
 
     def _write_plain(
         self, topic: str, key: bytes | None, value: bytes | None, partition: int, more: dict[str, Any]
