@@ -39,6 +39,8 @@ from tests.bench.contestants import PARTITIONS, Job
 from tests.bench.order_step import encode
 from tests.bench.orders import orders
 
+HELD = 50_000
+"""Records that are filled in and not in Kafka yet, at most."""
 REPOSITORY = Path(__file__).parent.parent.parent
 GIVE_UP_S = 300.0
 LOOK_S = 0.1
@@ -86,6 +88,8 @@ RATIOS: Sequence[tuple[Contestant, Contestant]] = [
 def fill(bootstrap: str, topic: str, count: int) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 500_000})
     for order in orders(count):
+        while len(producer) > HELD:
+            producer.poll(0.1)
         producer.produce(topic, encode(order), order["order_id"])
     producer.flush()
 
