@@ -3,9 +3,9 @@
     python tests/bench/codec.py                     # a minute
     python tests/bench/codec.py --records 5000 --rounds 15
 
-For a nested and a flat order: microseconds per record to decode to a dict, to a dataclass or to a batch of Arrow columns,
-to encode each of them, and to decode and encode with two fields changed in between, where the native codec makes views; in
-alternating rounds. Prints the medians and their ratio. Every value is compared first.
+For a nested and a flat order: microseconds per record to decode to a dict, to a dataclass or to a batch of Arrow
+columns, to encode each of them, and to decode and encode with two fields changed in between, where the native codec
+makes views; in alternating rounds. Prints the medians and their ratio. Every value is compared first.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from mainstem.process.librdkafka.account import Account, Watcher, letters_of
 from mainstem.process.librdkafka.at_least_once import AtLeastOnce
 from mainstem.process.librdkafka.blame import Blame
 from mainstem.process.librdkafka.clients import consumer_settings
+from mainstem.process.librdkafka.collector import look_less
 from mainstem.process.librdkafka.commits import Store
 from mainstem.process.librdkafka.delivering import Delivery
 from mainstem.process.librdkafka.exactly_once import ExactlyOnce
@@ -60,6 +61,7 @@ class Consumer(BaseConsumer):
         if conf.topic_allow_declare:
             letters = letters_of(self.app)
             await self.producer.create_topic(letters, conf.topic_partitions, conf.topic_replication_factor)
+        look_less(cast(Any, self.app).engine.young_objects)
         self._fetching.start()
         self.health.start()
         await super().on_start()
