@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from mainstem.deliver import persistence
@@ -15,7 +16,7 @@ from mainstem.deliver.place import Placement
 from mainstem.deliver.plan import SinkPlan
 from mainstem.deliver.prepare import Preparer
 from mainstem.deliver.report import Report, sample
-from mainstem.errors import PARKED_TOO_MANY, Fenced, Misconfigured, Retryable, Unreachable
+from mainstem.errors import PARKED_TOO_MANY, Fenced, MainstemError, Misconfigured, Retryable, Unreachable
 from mainstem.event import Partition
 from mainstem.failpoint import failpoint
 from mainstem.flow.detour import Detour
@@ -306,7 +307,8 @@ class SinkWorker:
     async def _told(self) -> None:
         if self._telling is not None:
             telling, self._telling = self._telling, None
-            await telling
+            with suppress(MainstemError):  # the next one says it too, and whatever is wrong is heard of elsewhere
+                await telling
 
     async def _leave(self, partitions: Collection[Partition]) -> None:
         for partition in partitions:

@@ -13,6 +13,7 @@ from mainstem.deliver import persistence
 from mainstem.deliver.worker import SinkWorker
 from mainstem.errors import (
     FUNCTION_FAILED,
+    KAFKA_UNREACHABLE,
     OFFSETS_GONE,
     PARKED_TOO_MANY,
     RETRIES_EXHAUSTED,
@@ -68,6 +69,23 @@ async def test_records_are_delivered_in_order_and_where_it_stands_is_told_to_the
     assert rig.delivered == list(range(10))
     assert rig.consumer.done == 4
     assert rig.status.state is State.STOPPED
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+@pytest.mark.parametrize("ends", ["by a stop", "by a rebalance"])
+async def test_a_group_that_cannot_be_told_holds_nothing_up_and_ends_nothing(ends: str, batches: int) -> None:
+    rig = Rig()
+    rig.consumer.cannot_commit = Unreachable("the consumer is closed", code=KAFKA_UNREACHABLE)
+    async with rig.running():
+        rig.consumer.assign(P0)
+        await rig.until(lambda: rig.consumer.starts)
+        for batch in range(batches):
+            rig.consumer.fetch(rig.publish(batch))
+            await rig.until(lambda: rig.consumer.done == len(rig.delivered) == batch + 1)  # noqa: B023 - at once
+        if ends == "by a rebalance":
+            await rig.consumer.revoke(P0).wait()
+    assert rig.status.state is State.STOPPED
+    assert [state for state, _ in rig.board.said if state is State.WAITING] == []
 
 
 async def test_a_successor_begins_where_the_one_before_it_stopped() -> None:

@@ -39,6 +39,7 @@ class FollowingConsumer:
         self.starts: list[Mapping[Partition, int]] = []
         self.holds_asked: list[list[Partition]] = []
         self.committed: dict[Partition, int] = {}
+        self.cannot_commit: MainstemError | None = None
         self.bounds_of: dict[Partition, tuple[int, int]] = {}
         self.records: dict[Partition, list[Message]] = defaultdict(list)
         self.done = 0
@@ -69,6 +70,8 @@ class FollowingConsumer:
         return self.generation
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        if self.cannot_commit is not None:
+            raise self.cannot_commit
         self.committed |= offsets
 
     async def bounds(self, partition: Partition) -> tuple[int, int]:
