@@ -77,15 +77,14 @@ class PostgresTarget:
             yield transaction
 
     async def close(self) -> None:
-        for lane in self._lanes:
-            await lane.session.close()
+        await asyncio.gather(*(lane.session.close() for lane in self._lanes))
 
     @asynccontextmanager
     async def _begun(self, batch: Undecoded | None) -> AsyncIterator[PostgresTransaction]:
         self._refuse_nesting()
         async with self._turn:
-            self._owner = asyncio.current_task()
             transaction = await self._taken(batch) or PostgresTransaction(self._free.pop())
+            self._owner = asyncio.current_task()
             try:
                 yield transaction
             finally:

@@ -10,6 +10,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.validation import validate
 
 from mainstem.codec.engine import NOT_TAKEN, plan_of
+from mainstem.codec.guard import check_safe
 from mainstem.codec.typed_shape import shapes_of
 from mainstem.errors import BAD_PAYLOAD, SCHEMA_REFUSES, Rejected
 
@@ -21,7 +22,8 @@ class Typed(Generic[T]):
     say of them: a dataclass, or a dict where they say anything else.
 
     `writer` is the schema of the bytes that are read, if that is another; such a codec only reads. Raises Misconfigured
-    where the type and the schema do not have the same fields.
+    where the type and the schema do not have the same fields; without the native codec also for a schema that fastavro
+    is not safe with, such as a record that holds itself.
     """
 
     def __init__(self, type_: type[T], schema: Any, writer: Any = None) -> None:
@@ -30,6 +32,10 @@ class Typed(Generic[T]):
         self._writer = None if writer is None else parse_schema(writer)
         self._plan = plan_of(*((schema,) if writer is None else (writer, schema)), classes=self._shapes.classes)
         self._name = type_.__name__
+        if self._plan is None:
+            for unsafe in (schema, writer):
+                if unsafe is not None:
+                    check_safe(unsafe, self._name)
 
     def decode(self, value: bytes, start: int = 0) -> T:
         """The whole of the bytes from `start`. Raises Rejected (MS-103), also where a class refuses its fields."""

@@ -42,20 +42,25 @@ class Shapes:
 
     def data_of(self, value: Any, schema: Avro) -> Any:
         """The other way: what fastavro writes. What does not fit the schema is left as it is, for it to refuse."""
-        name = next((name for name, class_ in self.classes.items() if type(value) is class_), None)
-        if name is not None:
-            fields = {field["name"]: field["type"] for field in self._named[name]["fields"]}
-            data = {field: self.data_of(getattr(value, field), type_) for field, type_ in fields.items()}
-            return (name, data) if isinstance(_definition(schema, self._named), list) else data
-        schema = self._branch(schema, value)
+        union = _definition(schema, self._named)
+        for branch in union if isinstance(union, list) else ():
+            record = _definition(branch, self._named)
+            if record["type"] == "record" and self.classes.get(record["name"]) is type(value):
+                return record["name"], self.data_of(value, record)
+        schema = self._branch(union, value)
         if schema["type"] == "array" and isinstance(value, list):
             return [self.data_of(item, schema["items"]) for item in value]
         if schema["type"] == "map" and isinstance(value, dict):
             return {key: self.data_of(item, schema["values"]) for key, item in value.items()}
-        if schema["type"] == "record" and isinstance(value, dict):
-            fields = {field["name"]: field["type"] for field in schema["fields"]}
-            return {key: self.data_of(item, fields.get(key, "null")) for key, item in value.items()}
-        return value
+        return self._fields_of(value, schema) if schema["type"] == "record" else value
+
+    def _fields_of(self, value: Any, record: Mapping[str, Any]) -> Any:
+        types = {field["name"]: field["type"] for field in record["fields"]}
+        if self.classes.get(record["name"]) is type(value):
+            return {name: self.data_of(getattr(value, name), type_) for name, type_ in types.items()}
+        if not isinstance(value, dict):
+            return value
+        return {key: self.data_of(item, types.get(key, "null")) for key, item in value.items()}
 
     def _branch(self, schema: Avro, value: Any) -> Mapping[str, Any]:
         """The schema, or of a union the one branch that such a container can be of; null where it does not matter."""
@@ -78,6 +83,8 @@ def shapes_of(type_: Any, schema: Avro) -> Shapes:
 class _Walk:
     def __init__(self, named: Mapping[str, Avro]) -> None:
         self.classes: dict[str, type[Any]] = {}
+        self._known: dict[str, type[Any]] = {}
+        """With those that a TypedDict describes."""
         self._named = named
 
     def match(self, hint: Any, schema: Avro) -> None:
@@ -116,11 +123,12 @@ class _Walk:
                 self.match(Union[tuple(hints)] if hints else Any, branch)  # noqa: UP007 - of types that are known only now
 
     def _match_record(self, type_: Any, record: Mapping[str, Any]) -> None:
-        known = self.classes.get(record["name"])
+        known = self._known.get(record["name"])
         if known is type_:
             return
         if known is not None:
             raise Misconfigured(f"the record {record['name']} cannot be both {known.__name__} and {type_.__name__}")
+        self._known[record["name"]] = type_
         hints = _hints(type_)
         fields = {field["name"]: field["type"] for field in record["fields"]}
         taken = set(hints)

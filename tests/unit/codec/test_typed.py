@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mainstem.codec import engine
 from mainstem.codec.typed import Typed
-from mainstem.errors import BAD_PAYLOAD, SCHEMA_REFUSES, Misconfigured, Rejected
+from mainstem.errors import BAD_PAYLOAD, SCHEMA_REFUSES, UNSAFE_SCHEMA, Misconfigured, Rejected
 
 LINE = {
     "type": "record",
@@ -105,10 +105,11 @@ def order(**changes: Any) -> Order:
 
 
 @pytest.fixture(params=["native", "fastavro"], autouse=True)
-def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "native":
         pytest.importorskip("mainstem.codec.native._avro", exc_type=ImportError)
     monkeypatch.setenv(engine.VARIABLE, request.param)
+    return str(request.param)
 
 
 @pytest.mark.parametrize(
@@ -227,21 +228,48 @@ def test_a_type_that_does_not_fit_the_schema_is_refused_at_once(type_: Any, sche
         Typed(type_, schema)
 
 
-def test_a_record_that_holds_itself_is_an_object_that_does() -> None:
-    tree = {
-        "type": "record",
-        "name": "Tree",
-        "fields": [{"name": "n", "type": "int"}, {"name": "of", "type": {"type": "array", "items": "Tree"}}],
-    }
-    typed = Typed(Tree, tree)
+TREE = {
+    "type": "record",
+    "name": "Tree",
+    "fields": [{"name": "n", "type": "int"}, {"name": "of", "type": {"type": "array", "items": "Tree"}}],
+}
+
+
+def test_a_record_that_holds_itself_is_an_object_that_does_or_is_refused_where_bytes_could_end_the_process(
+    codec: str,
+) -> None:
+    if codec == "fastavro":
+        for type_, schema, writer in ((Tree, TREE, None), (Line, LINE, TREE)):
+            with pytest.raises(Misconfigured) as told:
+                Typed[Any](type_, schema, writer)
+            assert told.value.code is UNSAFE_SCHEMA
+        return
+    typed = Typed(Tree, TREE)
     planted = Tree(1, [Tree(2, []), Tree(3, [Tree(4, [])])])
     assert typed.decode(typed.encode(planted)) == planted
+    leaf: Leaf = {"n": 1, "of": [{"n": 2, "of": []}]}
+    described = Typed(Leaf, TREE)
+    assert described.decode(described.encode(leaf)) == leaf
+
+
+def test_one_class_may_be_two_records() -> None:
+    addresses = [{**CARD, "name": "Billing"}, {**CARD, "name": "Shipping"}]
+    fields = [{"name": name, "type": ["null", one]} for name, one in zip("bs", addresses, strict=True)]
+    both = make_dataclass("Both", [("b", Card | None), ("s", Card | None)])
+    typed = Typed[Any](both, {"type": "record", "name": "Both", "fields": fields})
+    for sent in (both(Card("1"), Card("2")), both(None, Card("2"))):
+        assert typed.decode(typed.encode(sent)) == sent
 
 
 @dataclass
 class Tree:
     n: int
     of: list[Tree]
+
+
+class Leaf(TypedDict):
+    n: int
+    of: list[Leaf]
 
 
 @given(st.lists(st.tuples(st.text(), st.integers(0, 2**31 - 1)), max_size=5), st.one_of(st.none(), st.text()))
