@@ -158,8 +158,9 @@ plan_new(PyTypeObject *type, PyObject *args, PyObject *named)
     Py_ssize_t count = PyList_GET_SIZE(nodes);
     plan->nodes = PyMem_Calloc(count + 1, sizeof *plan->nodes);
     if (!plan->nodes || count == 0) {
+        int is_empty = plan->nodes != NULL;
         Py_DECREF(plan);
-        return plan->nodes ? (wrong("number of nodes"), NULL) : PyErr_NoMemory();
+        return is_empty ? (wrong("number of nodes"), NULL) : PyErr_NoMemory();
     }
     plan->count = count;
     plan->root = plan->nodes;
